@@ -1,0 +1,85 @@
+//! What differs between systems: the only home of `cfg` and of `unsafe`.
+//!
+//! Each system has the same names behind one explicit list, which is the whole contract. Twins stay
+//! twins: who changes one looks at the other.
+#![allow(unsafe_code, reason = "system calls that no crate wraps; each has its SAFETY line")]
+#![cfg_attr(windows, allow(dead_code, reason = "the Windows twin does not connect yet"))]
+
+use std::io;
+
+#[cfg(unix)]
+#[path = "unix/mod.rs"]
+mod imp;
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod imp;
+
+pub(crate) use imp::{
+    Access,               // permissions and group of a pipe we create
+    INTERRUPT,            // what Ctrl-C is called
+    Listener,             // a pipe that we serve
+    OwnedName,            // the name of such a pipe, ours to remove
+    Place,                // where a pipe address leads on this system
+    ReadyHandle,          // --ready-fd
+    STDOUT_CLOSED_CODE,   // the exit code of a filter whose stdout has no reader
+    Sink,                 // where a pump writes to
+    Source,               // where a pump reads from, with what it took and could not deliver
+    Stream,               // a connection
+    Wake,                 // stops a pump
+    current_user,         // this process's user ID
+    die_of_closed_stdout, // end as filters do when stdout has no reader
+    die_of_signal,        // end as if a signal had not been caught
+    error_text,           // an error code's text
+    find_elsewhere,       // a bare name that is served, but not where we look
+    group_id,             // a group by name
+    on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
+    pump,                 // moves bytes until something ends it
+    stdio,                // this process's stdin and stdout
+    try_connect,          // one attempt to connect
+    user_id,              // a user by name
+    user_name,            // a user's name
+};
+
+/// Who is at the other end, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// User ID: the effective one when the peer connected, or began to listen.
+    pub(crate) user: u32,
+    /// Process ID; unknown for a peer in another PID namespace.
+    pub(crate) pid: Option<u32>,
+}
+
+/// Why a pump stopped.
+#[derive(Debug)]
+#[expect(clippy::enum_variant_names, reason = "`Ended::Source` would not say what happened")]
+pub(crate) enum Ended {
+    /// The source has no more data, and all that came from it was delivered.
+    SourceEnded,
+    /// Nobody reads from the sink any more. The source keeps what it could not deliver.
+    SinkClosed,
+    /// The wake signal was given.
+    Woken,
+    /// Reading failed.
+    ReadFailed(io::Error),
+    /// Writing failed. The source keeps what it could not deliver.
+    WriteFailed(io::Error),
+}
+
+/// What one attempt to connect found.
+pub(crate) enum Attempt {
+    /// A server took us, or will.
+    Connected(Stream),
+    /// There may be one later.
+    NotYet(Seen),
+}
+
+/// What is at a pipe's place while there is no server to talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// No such name.
+    Nothing,
+    /// A socket without a server, left behind by one that was killed.
+    Stale,
+    /// A server with so many clients waiting that no more fit.
+    Busy,
+}

@@ -1,0 +1,180 @@
+//! The two ends of a pump: reading and writing some bytes, whatever kind of file it is, without ever
+//! sleeping in the call and without touching O_NONBLOCK, which stdin and stdout share with others.
+
+use std::io::{IoSlice, IoSliceMut, IsTerminal};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags};
+use rustix::net::{RecvFlags, SendFlags};
+
+/// Large enough that the system calls are few, small enough for a processor's cache.
+const BUFFER_SIZE: usize = 256 * 1024;
+/// What a pipe that poll calls writable takes without sleeping (pipe(7): POSIX's `PIPE_BUF`).
+const PIPE_BUF: usize = 4096;
+
+/// What a file is decides which call on it never sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// send and recv have a flag for it.
+    Socket,
+    /// preadv2 and pwritev2 have one too (Linux; not for a FIFO, and only the call can tell).
+    Pipe,
+    /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll.
+    SmallPieces,
+    /// As above, and reading it in the background would stop us (SIGTTIN).
+    Terminal,
+    /// Regular files and devices: never long.
+    File,
+}
+
+impl Kind {
+    fn of(fd: BorrowedFd<'_>) -> Kind {
+        match rustix::fs::fstat(fd).map(|found| FileType::from_raw_mode(found.st_mode)) {
+            Ok(FileType::Socket) => Kind::Socket,
+            Ok(FileType::Fifo) if cfg!(target_os = "linux") => Kind::Pipe,
+            Ok(FileType::Fifo) => Kind::SmallPieces,
+            Ok(FileType::CharacterDevice) if fd.is_terminal() => Kind::Terminal,
+            _ => Kind::File,
+        }
+    }
+}
+
+/// Where bytes come from. What was taken from it and could not be delivered stays with it: a server's
+/// stdin goes on with the next client.
+#[derive(Debug)]
+pub(crate) struct Source<'fd> {
+    fd: BorrowedFd<'fd>,
+    kind: Kind,
+    buffer: Vec<u8>,
+    taken: Range<usize>,
+    ended: bool,
+}
+
+impl<'fd> Source<'fd> {
+    pub(super) fn new(fd: BorrowedFd<'fd>) -> Self {
+        Source { fd, kind: Kind::of(fd), buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false }
+    }
+
+    pub(super) fn socket(fd: BorrowedFd<'fd>) -> Self {
+        Source { kind: Kind::Socket, ..Source::new(fd) }
+    }
+
+    /// Bytes taken and not delivered.
+    pub(crate) fn undelivered(&self) -> &[u8] {
+        &self.buffer[self.taken.clone()]
+    }
+
+    /// Has the end of data been seen?
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn delivered(&mut self, count: usize) {
+        self.taken.start += count;
+    }
+
+    /// Reads what is there; the end of data is noted. Only called when nothing is undelivered.
+    pub(super) fn fill(&mut self) -> Result<(), Errno> {
+        let read = match self.read() {
+            Err(Errno::OPNOTSUPP) if self.kind == Kind::Pipe => {
+                self.kind = Kind::SmallPieces;
+                self.read()?
+            }
+            read => read?,
+        };
+        self.taken = 0..read;
+        self.ended = read == 0;
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<usize, Errno> {
+        match self.kind {
+            Kind::Socket => rustix::net::recv(self.fd, &mut self.buffer[..], RecvFlags::DONTWAIT).map(|(read, _)| read),
+            Kind::Pipe => read_without_waiting(self.fd, &mut self.buffer),
+            Kind::SmallPieces | Kind::Terminal | Kind::File => rustix::io::read(self.fd, &mut self.buffer[..]),
+        }
+    }
+
+    /// Is this a terminal that another process group has? Then reading it would stop us in the middle
+    /// of a transfer (or fail with EIO where SIGTTIN is blocked).
+    pub(super) fn is_for_others(&self) -> bool {
+        self.kind == Kind::Terminal
+            && rustix::termios::tcgetpgrp(self.fd).is_ok_and(|foreground| foreground != rustix::process::getpgrp())
+    }
+}
+
+impl AsFd for Source<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd
+    }
+}
+
+/// Where bytes go.
+#[derive(Debug)]
+pub(crate) struct Sink<'fd> {
+    fd: BorrowedFd<'fd>,
+    kind: Kind,
+}
+
+impl<'fd> Sink<'fd> {
+    pub(super) fn new(fd: BorrowedFd<'fd>) -> Self {
+        Sink { fd, kind: Kind::of(fd) }
+    }
+
+    pub(super) fn socket(fd: BorrowedFd<'fd>) -> Self {
+        Sink { fd, kind: Kind::Socket }
+    }
+
+    /// Has poll to say that there is room before each write?
+    pub(super) fn needs_poll_first(&self) -> bool {
+        matches!(self.kind, Kind::SmallPieces | Kind::Terminal)
+    }
+
+    /// Writes as much of `bytes` as there is room for.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        match self.kind {
+            Kind::Socket => rustix::net::send(self.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            Kind::Pipe => match write_without_waiting(self.fd, bytes) {
+                Err(Errno::OPNOTSUPP) => {
+                    self.kind = Kind::SmallPieces;
+                    Err(Errno::AGAIN) // poll first from now on
+                }
+                written => written,
+            },
+            Kind::SmallPieces | Kind::Terminal => rustix::io::write(self.fd, &bytes[..bytes.len().min(PIPE_BUF)]),
+            Kind::File => rustix::io::write(self.fd, bytes),
+        }
+    }
+}
+
+impl AsFd for Sink<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd
+    }
+}
+
+/// preadv2 and pwritev2 take this offset as "where the file is", which is all a pipe knows.
+#[cfg(target_os = "linux")]
+const HERE: u64 = u64::MAX;
+
+#[cfg(target_os = "linux")]
+fn read_without_waiting(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    rustix::io::preadv2(fd, &mut [IoSliceMut::new(buffer)], HERE, ReadWriteFlags::NOWAIT)
+}
+
+#[cfg(target_os = "linux")]
+fn write_without_waiting(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    rustix::io::pwritev2(fd, &[IoSlice::new(bytes)], HERE, ReadWriteFlags::NOWAIT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_without_waiting(_: BorrowedFd<'_>, _: &mut [u8]) -> Result<usize, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_without_waiting(_: BorrowedFd<'_>, _: &[u8]) -> Result<usize, Errno> {
+    Err(Errno::OPNOTSUPP)
+}

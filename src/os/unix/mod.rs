@@ -1,0 +1,30 @@
+//! Unix: AF_UNIX sockets, poll, /proc. What is Linux alone says so where it stands.
+
+mod ends;
+mod listener;
+mod name;
+mod people;
+mod place;
+mod procfs;
+mod pump;
+mod ready;
+mod signals;
+pub(crate) mod stdio;
+mod stream;
+mod wake;
+
+pub(crate) use ends::{Sink, Source};
+pub(crate) use listener::{Access, Listener};
+pub(crate) use name::OwnedName;
+pub(crate) use people::{current_user, group_id, user_id, user_name};
+pub(crate) use place::{Place, find_elsewhere};
+pub(crate) use pump::pump;
+pub(crate) use ready::ReadyHandle;
+pub(crate) use signals::{INTERRUPT, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
+pub(crate) use stream::{Stream, try_connect};
+pub(crate) use wake::Wake;
+
+/// The text of an errno, without std's "(os error N)".
+pub(crate) fn error_text(code: i32) -> String {
+    nix::errno::Errno::from_raw(code).desc().to_owned()
+}

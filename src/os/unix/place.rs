@@ -1,0 +1,149 @@
+//! Where a pipe address leads on Unix: to a socket's file, or into Linux's abstract namespace.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::net::SocketAddrUnix;
+
+use super::procfs;
+
+/// The longest path of a socket in bytes: `sun_path` less its NUL (unix(7)), which is .NET's limit too.
+const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// What .NET puts in front of every name (DOTNET.md section 1).
+const NAME_PREFIX: &str = "CoreFxPipe_";
+
+/// Where a pipe is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A socket with a file.
+    File(PathBuf),
+    /// A socket with a name that is no file (Linux).
+    Abstract(OsString),
+}
+
+impl Place {
+    /// Where every .NET program on Unix looks for the pipe `name`.
+    pub(crate) fn named(name: &OsStr) -> io::Result<Self> {
+        if name.as_bytes().contains(&b'/') {
+            return Err(refuse(format!(
+                "a pipe's name cannot hold a '/' on this system: '{}' (a path is written without \\\\.\\pipe\\)",
+                name.display()
+            )));
+        }
+        let mut file = OsString::from(NAME_PREFIX);
+        file.push(name);
+        fitting(temporary_directory().join(file), "a shorter name, a shorter TMPDIR, or a short path such as './x'")
+            .map(Place::File)
+    }
+
+    /// The file at `path`, relative to the current directory or absolute.
+    pub(crate) fn at_path(path: &Path) -> io::Result<Self> {
+        fitting(path.to_owned(), "a shorter path, or 'cd' to its directory and use './NAME'").map(Place::File)
+    }
+
+    /// A Linux abstract socket.
+    pub(crate) fn in_abstract_namespace(name: &OsStr) -> io::Result<Self> {
+        if !cfg!(target_os = "linux") {
+            return Err(unsupported("abstract sockets (@NAME) exist on Linux only; use a NAME or a PATH"));
+        }
+        fitting(PathBuf::from(name), "a shorter name").map(|name| Place::Abstract(name.into_os_string()))
+    }
+
+    /// Another computer's pipe: Windows alone has those.
+    pub(crate) fn on_host(_host: &str, name: &str) -> io::Result<Self> {
+        Err(unsupported(&format!(
+            r"\\HOST\pipe\NAME is another computer's pipe, which only Windows can reach; here it is '{name}' or \\.\pipe\{name}"
+        )))
+    }
+
+    /// The file, where there is one: what permissions can be given to, and what has to be removed.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Place::File(path) => Some(path),
+            Place::Abstract(_) => None,
+        }
+    }
+
+    /// The address as the kernel takes it.
+    pub(super) fn socket_address(&self) -> io::Result<SocketAddrUnix> {
+        Ok(match self {
+            Place::File(path) => SocketAddrUnix::new(path)?,
+            #[cfg(target_os = "linux")]
+            Place::Abstract(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,
+            #[cfg(not(target_os = "linux"))]
+            Place::Abstract(_) => return Err(unsupported("abstract sockets exist on Linux only")),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => write!(f, "{}", path.display()),
+            Place::Abstract(name) => write!(f, "@{}", name.display()),
+        }
+    }
+}
+
+/// `$TMPDIR`, or `/tmp` where it is unset or empty, as .NET's `GetTempPath` has it.
+fn temporary_directory() -> PathBuf {
+    std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/tmp/".into()).into()
+}
+
+fn fitting(path: PathBuf, cures: &str) -> io::Result<PathBuf> {
+    let length = path.as_os_str().len();
+    if length > LONGEST {
+        return Err(refuse(format!(
+            "'{}' is {length} bytes long, {} more than a socket's name may have ({LONGEST}); use {cures}",
+            path.display(),
+            length - LONGEST
+        )));
+    }
+    Ok(path)
+}
+
+/// A server that the user may have meant while `place` has none: the file of that name in the current
+/// directory, or the same name under another TMPDIR.
+pub(crate) fn find_elsewhere(name: &OsStr, place: &Place) -> Option<PathBuf> {
+    let here = Path::new(".").join(name);
+    if here.exists() {
+        return Some(here);
+    }
+    let mut file = OsString::from(NAME_PREFIX);
+    file.push(name);
+    procfs::listening_sockets()
+        .into_iter()
+        .map(|socket| PathBuf::from(OsStr::from_bytes(&socket.path)))
+        .find(|path| path.file_name() == Some(&file) && Some(path.as_path()) != place.file())
+}
+
+fn refuse(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+fn unsupported(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_too_long_says_by_how_much_and_what_helps() {
+        assert!(Place::at_path(Path::new(&"x".repeat(LONGEST))).is_ok());
+        let error = Place::at_path(Path::new(&"x".repeat(LONGEST + 3))).unwrap_err().to_string();
+        assert!(error.contains("3 more than") && error.contains("(107)") && error.contains("'cd'"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_a_file_where_dotnet_looks() {
+        let place = Place::named(OsStr::new("a b:c")).unwrap();
+        assert_eq!(place.file().unwrap().file_name().unwrap(), "CoreFxPipe_a b:c");
+        assert!(Place::named(OsStr::new("a/b")).is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! The heart: moving bytes from a source to a sink until something ends it.
+//!
+//! No thread sleeps inside read or write: it waits in poll for its end and the wake signal together,
+//! then moves what is there. Deadlines are the bridge's: they concern both directions at once, and it
+//! gives the wake signal when one is over.
+//!
+//! A sink is watched even while nothing comes: poll tells that a pipe has no reader (POLLERR) or that
+//! a peer has gone (POLLHUP) without a byte being written.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use super::ends::{Sink, Source};
+use super::wake::Wake;
+use crate::os::Ended;
+
+/// How often a background job looks whether the terminal has become its own.
+const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
+
+/// What poll always reports: the other side does not take any more.
+const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
+
+/// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `moved` is told of each
+/// piece that was delivered, in bytes.
+pub(crate) fn pump(source: &mut Source<'_>, sink: &mut Sink<'_>, wake: &Wake, moved: &dyn Fn(usize)) -> Ended {
+    // Should the terminal be taken from us between the look and the read: EIO, instead of a stop.
+    let mut stops = SigSet::empty();
+    stops.add(Signal::SIGTTIN);
+    let _ = stops.thread_block();
+
+    let Err(ended) = move_all(source, sink, wake, moved);
+    ended
+}
+
+fn move_all(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    wake: &Wake,
+    moved: &dyn Fn(usize),
+) -> Result<Infallible, Ended> {
+    loop {
+        deliver(source, sink, wake, moved)?;
+        if source.has_ended() {
+            return Err(Ended::SourceEnded);
+        }
+        wait_for_data(source, sink, wake)?;
+        take(source)?;
+    }
+}
+
+/// Hands over all that was taken from the source.
+fn deliver(source: &mut Source<'_>, sink: &mut Sink<'_>, wake: &Wake, moved: &dyn Fn(usize)) -> Result<(), Ended> {
+    while !source.undelivered().is_empty() {
+        if sink.needs_poll_first() {
+            wait_for_room(sink, wake)?;
+        }
+        match sink.write(source.undelivered()) {
+            Ok(count) => {
+                source.delivered(count);
+                moved(count);
+            }
+            Err(Errno::AGAIN) => wait_for_room(sink, wake)?,
+            Err(Errno::INTR) => {}
+            Err(Errno::PIPE) => return Err(Ended::SinkClosed),
+            Err(error) => return Err(Ended::WriteFailed(error.into())),
+        }
+    }
+    Ok(())
+}
+
+/// Takes what the source has: poll said that there is something.
+fn take(source: &mut Source<'_>) -> Result<(), Ended> {
+    match source.fill() {
+        Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+        Err(Errno::IO) if source.is_for_others() => Ok(()),
+        Err(error) => Err(Ended::ReadFailed(error.into())),
+    }
+}
+
+fn wait_for_room(sink: &Sink<'_>, wake: &Wake) -> Result<(), Ended> {
+    let [_, woken] =
+        poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN)], None).map_err(Ended::WriteFailed)?;
+    if woken.is_empty() { Ok(()) } else { Err(Ended::Woken) }
+}
+
+fn wait_for_data(source: &Source<'_>, sink: &Sink<'_>, wake: &Wake) -> Result<(), Ended> {
+    loop {
+        let for_others = source.is_for_others();
+        // With another's terminal only the time goes by: poll without its fd.
+        let first = if for_others { wake.as_fd() } else { source.as_fd() };
+        let [data, closed, woken] = poll(
+            [(first, PollFlags::IN), (sink.as_fd(), PollFlags::empty()), (wake.as_fd(), PollFlags::IN)],
+            for_others.then_some(BACKGROUND_PAUSE),
+        )
+        .map_err(Ended::ReadFailed)?;
+        if !woken.is_empty() {
+            return Err(Ended::Woken);
+        }
+        // Before anything is taken that could not be delivered.
+        if closed.intersects(CLOSED) {
+            return Err(Ended::SinkClosed);
+        }
+        if !data.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// poll(2) for `timeout`, or for ever: what happened to each file, nothing for any when time is over.
+pub(super) fn poll<const N: usize>(
+    files: [(BorrowedFd<'_>, PollFlags); N],
+    timeout: Option<Duration>,
+) -> io::Result<[PollFlags; N]> {
+    let mut files = files.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events));
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match rustix::event::poll(&mut files, timeout.as_ref()) {
+        // A signal: as if nothing had happened; every caller looks again.
+        Ok(_) | Err(Errno::INTR) => Ok(files.each_ref().map(PollFd::revents)),
+        Err(error) => Err(error.into()),
+    }
+}
