@@ -1,0 +1,14 @@
+//! Pipes as the rest of the program sees them: addresses, both roles, and who is at the other end.
+//! How a system does it is left to `os`.
+
+pub(crate) mod address;
+pub(crate) mod direction;
+pub(crate) mod listener;
+pub(crate) mod peer;
+pub(crate) mod stream;
+
+pub(crate) use address::PipeAddress;
+pub(crate) use direction::Direction;
+pub(crate) use listener::Listener;
+pub(crate) use peer::PeerRule;
+pub(crate) use stream::PipeStream;
