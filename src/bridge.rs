@@ -1,0 +1,250 @@
+//! The bridge: two pumps between this process's stdin and stdout and the pipe, and every end of data.
+//!
+//! Who notices an end, and who passes it on (DESIGN section 5; each line has its test in
+//! tests/integration/ends.rs):
+//!
+//! | what ends | noticed by | then |
+//! | --- | --- | --- |
+//! | stdin | `to_peer`: `SourceEnded` | it finishes the sending half; we go on receiving |
+//! | the peer sends no more | `from_peer`: `SourceEnded` | it finishes stdout; we go on sending, unless stdin is a terminal and the peer had said something: then the conversation is over |
+//! | the peer reads no more | `to_peer`: `SinkClosed` (EPIPE) | stdin is let go; we go on receiving |
+//! | the peer has gone | `to_peer`: `SinkClosed` (POLLHUP), then `from_peer`: `SourceEnded` | what came is written, then we leave, even if stdin still blocks |
+//! | the peer left without reading all | ECONNRESET in either pump, once | what came is written, then we fail |
+//! | nobody reads our stdout | `from_peer`: `SinkClosed` (POLLERR) | the session is over at once |
+//! | time: `-q`, `-i` | the bridge, waiting for its pumps | the wake signal ends them |
+//!
+//! Deadlines are kept here and not in the pumps: "no byte either way" and "so long after the other
+//! direction's end" are facts that neither pump knows alone.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::os::{Ended, Wake, pump};
+use crate::pipe::{Direction, PipeStream};
+use crate::progress::Meter;
+use crate::stdio::{self, Stdio};
+
+/// What the user decided about one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) direction: Direction,
+    pub(crate) finish: Finish,
+    /// Leave when no byte has moved for this long.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Leave this long after stdin ended or the peer finished.
+    pub(crate) quit_after: Option<Duration>,
+    /// Will stdin and stdout be used for another connection?
+    pub(crate) keep_open: bool,
+}
+
+/// Are ends of data passed on to the peer?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// As they come: stdin's end, and at once the half that the direction has no use for.
+    Auto,
+    /// No: for servers that drop a client which half-closes.
+    Never,
+}
+
+/// How a session ended, where nothing failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// Both sides are done, or gone, or `--quit-after` was over.
+    Over,
+    /// Nobody reads our stdout any more.
+    StdoutClosed,
+    /// Nothing moved for as long as `--idle-timeout` allows.
+    Idle,
+}
+
+/// What failed in a session.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// stdin could not be read.
+    Stdin(io::Error),
+    /// stdout could not be written to.
+    Stdout(io::Error),
+    /// The peer could not be sent to.
+    Send(io::Error),
+    /// The peer could not be received from.
+    Receive(io::Error),
+    /// The peer left without reading all it was sent, or never took us on.
+    Reset,
+    /// The peer reads no more, and so many bytes that were taken from stdin were not delivered.
+    Undelivered(usize),
+}
+
+/// The two directions.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    ToPeer,
+    FromPeer,
+}
+
+/// Moves bytes both ways until the session is over, and leaves.
+pub(crate) fn bridge(local: &mut Stdio, pipe: PipeStream, rules: &Rules, meter: &Meter) -> Result<Session, Failure> {
+    if rules.finish == Finish::Auto {
+        pipe.end_unused_half(rules.direction);
+    }
+    let wake = Wake::new().map_err(Failure::Receive)?;
+    let (tell, hear) = channel();
+    let mut conduct = Conduct::new(rules, meter, local.stdin_is_terminal);
+    let session = thread::scope(|scope| {
+        let (stdin, stdout) = (&mut local.stdin, &mut local.stdout);
+        let (pipe, wake) = (&pipe, &wake);
+        if rules.direction.sends() {
+            let tell = tell.clone();
+            scope.spawn(move || {
+                let ended = pump(stdin, &mut pipe.stream.sink(), wake, &|bytes| meter.add_sent(bytes));
+                pass_on_end_of_stdin(&ended, pipe, rules);
+                report(&tell, Way::ToPeer, ended);
+            });
+        }
+        if rules.direction.receives() {
+            scope.spawn(move || {
+                let ended = pump(&mut pipe.stream.source(), stdout, wake, &|bytes| meter.add_received(bytes));
+                pass_on_end_of_peer(&ended, rules);
+                report(&tell, Way::FromPeer, ended);
+            });
+        }
+        let session = conduct.until_over(&hear).and_then(|session| conduct.until_taken(session, pipe));
+        wake.give();
+        session
+    })?;
+    // Leave before anything is said about it.
+    drop(pipe);
+    match local.stdin.undelivered().len() {
+        lost @ 1.. if session == Session::Over && !rules.keep_open && !conduct.quit_is_over() => {
+            Err(Failure::Undelivered(lost))
+        }
+        _ => Ok(session),
+    }
+}
+
+fn report(tell: &Sender<(Way, Ended)>, way: Way, ended: Ended) {
+    // Nobody listens any more when the session was over first.
+    let _ = tell.send((way, ended));
+}
+
+fn pass_on_end_of_stdin(ended: &Ended, pipe: &PipeStream, rules: &Rules) {
+    match ended {
+        Ended::SourceEnded if rules.finish == Finish::Auto => pipe.stream.finish(),
+        Ended::SinkClosed if !rules.keep_open => drop(stdio::close_stdin()),
+        _ => {}
+    }
+}
+
+fn pass_on_end_of_peer(ended: &Ended, rules: &Rules) {
+    if matches!(ended, Ended::SourceEnded) && !rules.keep_open {
+        drop(stdio::finish_stdout());
+    }
+}
+
+/// Waits for the pumps to end, and decides what that means.
+struct Conduct<'a> {
+    rules: &'a Rules,
+    meter: &'a Meter,
+    stdin_is_terminal: bool,
+    /// Pumps that still run.
+    running: usize,
+    quit_at: Option<Instant>,
+    was_reset: bool,
+}
+
+impl<'a> Conduct<'a> {
+    fn new(rules: &'a Rules, meter: &'a Meter, stdin_is_terminal: bool) -> Self {
+        let running = usize::from(rules.direction.sends()) + usize::from(rules.direction.receives());
+        Conduct { rules, meter, stdin_is_terminal, running, quit_at: None, was_reset: false }
+    }
+
+    fn until_over(&mut self, hear: &Receiver<(Way, Ended)>) -> Result<Session, Failure> {
+        while self.running > 0 {
+            let session = match self.next_end(hear) {
+                Ok((way, ended)) => self.ended(way, ended)?,
+                Err(RecvTimeoutError::Timeout) => self.time_is_over(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if let Some(session) = session {
+                return Ok(session);
+            }
+        }
+        if self.was_reset { Err(Failure::Reset) } else { Ok(Session::Over) }
+    }
+
+    /// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone.
+    fn until_taken(&mut self, session: Session, pipe: &PipeStream) -> Result<Session, Failure> {
+        let mut pause = Duration::from_millis(1);
+        while session == Session::Over && self.rules.direction == Direction::Out && !self.quit_is_over() {
+            pipe.stream.take_error().map_err(as_send_failure)?;
+            if pipe.stream.untaken().map_err(Failure::Send)? == 0 {
+                // It may have left without reading in between.
+                pipe.stream.take_error().map_err(as_send_failure)?;
+                break;
+            }
+            if self.idle_is_over() {
+                return Ok(Session::Idle);
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(15));
+        }
+        Ok(session)
+    }
+
+    fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
+        match self.quit_at.into_iter().chain(self.idle_at()).min() {
+            Some(deadline) => hear.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// A pump has ended: is the session over?
+    fn ended(&mut self, way: Way, ended: Ended) -> Result<Option<Session>, Failure> {
+        self.running -= 1;
+        match (way, ended) {
+            (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
+            (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
+            (Way::FromPeer, Ended::SinkClosed) => return Ok(Some(Session::StdoutClosed)),
+            (Way::ToPeer, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,
+            (Way::FromPeer, Ended::ReadFailed(error)) if is_reset(&error) => self.was_reset = true,
+            (Way::ToPeer, Ended::WriteFailed(error)) => return Err(Failure::Send(error)),
+            (Way::FromPeer, Ended::ReadFailed(error)) => return Err(Failure::Receive(error)),
+            (Way::FromPeer, Ended::SourceEnded) if self.stdin_is_terminal && self.meter.received() > 0 => {
+                return Ok(Some(Session::Over));
+            }
+            (_, Ended::SourceEnded | Ended::SinkClosed | Ended::Woken) => {}
+        }
+        if self.quit_at.is_none() {
+            self.quit_at = self.rules.quit_after.and_then(|after| Instant::now().checked_add(after));
+        }
+        Ok(None)
+    }
+
+    fn time_is_over(&self) -> Option<Session> {
+        if self.quit_is_over() {
+            return Some(Session::Over);
+        }
+        self.idle_is_over().then_some(Session::Idle)
+    }
+
+    fn quit_is_over(&self) -> bool {
+        self.quit_at.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn idle_is_over(&self) -> bool {
+        self.idle_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        self.rules.idle_timeout.and_then(|timeout| self.meter.last_moved().checked_add(timeout))
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset
+}
+
+fn as_send_failure(error: io::Error) -> Failure {
+    if is_reset(&error) { Failure::Reset } else { Failure::Send(error) }
+}

@@ -1,0 +1,55 @@
+//! `pipetool connect`: a pipe's client, .NET's `NamedPipeClientStream`.
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::options::{Patience, PipeOptions};
+use super::session;
+use crate::exit::Exit;
+use crate::os::{Seen, find_elsewhere};
+use crate::pipe::{PipeAddress, PipeStream};
+use crate::stdio::Stdio;
+use crate::{interrupt, stderr};
+
+/// Connect to a pipe, waiting for its server if need be, and bridge it to stdin and stdout
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    echo hi | pipetool connect jobs              say hi to whoever serves 'jobs'\n  \
+    pipetool connect -w 5 ./x.sock               talk to a socket; give up after 5 seconds\n  \
+    pipetool connect -d in log > log.txt         receive only")]
+pub(crate) struct Connect {
+    #[command(flatten)]
+    options: PipeOptions,
+}
+
+impl Connect {
+    pub(crate) fn run(&self) -> Result<Exit> {
+        let options = &self.options;
+        interrupt::watch().context("could not watch for signals")?;
+        let pipe = PipeStream::connect(&options.pipe, options.peer_rule(), options.wait.limit(), |seen| {
+            self.say_what_we_wait_for(seen);
+        })
+        .with_context(|| format!("could not connect to '{}'", options.pipe))?;
+        session::hold(&mut Stdio::open(), pipe, options, &options.rules(false))
+    }
+
+    /// Somebody who sits and waits may have mistyped the name. Who gave `--wait` gets an answer anyway.
+    fn say_what_we_wait_for(&self, seen: Seen) {
+        let options = &self.options;
+        let Ok(place) = options.pipe.place() else { return };
+        if options.wait != Patience::Forever {
+            return;
+        }
+        let what = match seen {
+            Seen::Nothing => "nothing is there yet",
+            Seen::Stale => "a stale socket is there, whose server has gone",
+            Seen::Busy => "its server is busy with other clients",
+        };
+        let elsewhere = match &options.pipe {
+            PipeAddress::Name(name) if seen == Seen::Nothing => find_elsewhere(name, &place),
+            _ => None,
+        };
+        let hint = elsewhere.map(|path| format!("; did you mean '{}'?", path.display())).unwrap_or_default();
+        stderr::say(&format!("waiting for a server at '{place}': {what}{hint}"));
+    }
+}

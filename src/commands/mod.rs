@@ -1,0 +1,59 @@
+//! The subcommands: a table of what there is. Each has a file with its arguments and its `run`, which
+//! reads like its man page: open, announce, move, report.
+
+mod connect;
+mod options;
+mod serve;
+mod session;
+mod usage;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::exit::Exit;
+
+/// The netcat for pipes: create a pipe, find the other side, and move bytes between it and stdin/stdout.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 120, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Pipetool {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Connect(connect::Connect),
+}
+
+/// The command line as clap sees it.
+pub(crate) fn command() -> clap::Command {
+    Pipetool::command()
+}
+
+/// Runs what the arguments ask for, and reports what failed.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let parsed = command().try_get_matches_from(arguments).and_then(|matches| Pipetool::from_arg_matches(&matches));
+    let result = match parsed {
+        Ok(Pipetool { command: Command::Serve(serve) }) => serve.run(),
+        Ok(Pipetool { command: Command::Connect(connect) }) => connect.run(),
+        Err(error) => return usage::report(&error),
+    };
+    result.unwrap_or_else(|error| Exit::of_error(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definition_is_sound_and_its_help_is_at_most_120_columns_wide() {
+        let mut command = super::command();
+        command.clone().debug_assert();
+        command.build();
+        for subcommand in command.get_subcommands_mut() {
+            let help = subcommand.render_long_help().to_string();
+            let widest = help.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(120), "{}: {widest:?}", subcommand.get_name());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The one table of exit codes (DESIGN section 8), and how an error becomes one of them.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::{os, stderr};
+
+/// How pipetool ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything was done.
+    Done,
+    /// Something failed, and a line on stderr said what.
+    Failed,
+    /// The command line asks for what does not exist or does not go together.
+    Usage,
+    /// `--wait` or `--idle-timeout` ran out (the code of timeout(1)).
+    TimedOut,
+    /// Nobody reads our stdout any more: end as every filter does then.
+    StdoutClosed,
+}
+
+impl Exit {
+    /// The exit code; 128 + SIGPIPE where we are to die of the signal itself.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::TimedOut => 124,
+            Exit::StdoutClosed => os::STDOUT_CLOSED_CODE,
+        }
+    }
+
+    /// Ends the program. Everything that cleans up on drop has to be gone by now.
+    pub(crate) fn leave(self) -> ExitCode {
+        if self == Exit::StdoutClosed {
+            os::die_of_closed_stdout();
+        }
+        ExitCode::from(self.code())
+    }
+
+    /// Says what failed in one line, and which code that is.
+    pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
+        let reasons: Vec<String> = error.chain().map(reason).collect();
+        stderr::say(&reasons.join(": "));
+        error.chain().find_map(|cause| Exit::of_cause(cause.downcast_ref()?)).unwrap_or(Exit::Failed)
+    }
+
+    /// Errors that we made ourselves (no errno behind them) say by their kind how we end.
+    fn of_cause(cause: &io::Error) -> Option<Exit> {
+        match (cause.raw_os_error(), cause.kind()) {
+            (None, io::ErrorKind::TimedOut) => Some(Exit::TimedOut),
+            (None, io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => Some(Exit::Usage),
+            _ => None,
+        }
+    }
+}
+
+/// An error's text, without the "(os error 2)" that std appends.
+fn reason(cause: &(dyn std::error::Error + 'static)) -> String {
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+        Some(code) => os::error_text(code),
+        None => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn an_error_of_our_own_says_its_code_and_the_systems_do_not() {
+        let ours = |kind| anyhow::Error::from(io::Error::new(kind, "x")).context("could not do 'y'");
+        assert_eq!(Exit::of_error(&ours(io::ErrorKind::TimedOut)), Exit::TimedOut);
+        assert_eq!(Exit::of_error(&ours(io::ErrorKind::Unsupported)), Exit::Usage);
+        assert_eq!(Exit::of_error(&ours(io::ErrorKind::NotFound)), Exit::Failed);
+        let theirs = Err::<(), _>(io::Error::from_raw_os_error(libc::EOPNOTSUPP)).context("could not").unwrap_err();
+        assert_eq!(Exit::of_error(&theirs), Exit::Failed);
+    }
+}

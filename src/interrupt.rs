@@ -1,0 +1,53 @@
+//! Ctrl-C, SIGTERM, SIGHUP: clean up, then die by that very signal, at once and without asking the
+//! pumps. A signal that was ignored when we started stays ignored (nohup, a script's `&`).
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+
+use crate::os;
+
+type Cleanups = Vec<(u64, Box<dyn FnMut() + Send>)>;
+
+static CLEANUPS: Mutex<Cleanups> = Mutex::new(Vec::new());
+static DYING: AtomicBool = AtomicBool::new(false);
+
+/// Something to do should a signal end us; forgotten when this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Cleanup(u64);
+
+/// Begins to listen for the signals that ask us to end.
+pub(crate) fn watch() -> io::Result<()> {
+    match ctrlc::try_set_handler(|| arrived(os::INTERRUPT)) {
+        // Somebody else decided about SIGINT before we started, and that is respected.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
+        Err(ctrlc::Error::System(error)) => return Err(error),
+        Err(other) => return Err(io::Error::other(other)),
+    }
+    os::on_termination(arrived)
+}
+
+/// Has `cleanup` called should a signal end us before the returned guard is dropped.
+pub(crate) fn at_death(cleanup: impl FnMut() + Send + 'static) -> Cleanup {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let id = NEXT.fetch_add(1, SeqCst);
+    CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).push((id, Box::new(cleanup)));
+    Cleanup(id)
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != self.0);
+    }
+}
+
+fn arrived(signal: i32) {
+    // A second signal does not wait for what the first one has begun.
+    if !DYING.swap(true, SeqCst) {
+        for (_, cleanup) in CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            cleanup();
+        }
+    }
+    os::die_of_signal(signal)
+}

@@ -1,0 +1,38 @@
+//! pipetool: the netcat for pipes.
+//!
+//! The journey of a byte, which is also the map of this crate:
+//!
+//! 1. `commands` parses the command line (one file per subcommand) and opens the two sides;
+//! 2. `pipe` knows pipe addresses, who may be at the other end, and how to listen and to connect;
+//! 3. `bridge` runs two pumps, stdin to the peer and the peer to stdout, and owns every end of data;
+//! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
+//! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
+//!
+//! Beside them: `progress` counts what moves, `interrupt` cleans up when a signal ends us, and
+//! `stdio` is this process's own stdin and stdout.
+//!
+//! Imports point the way bytes go: `commands → bridge | progress | interrupt | stdio → pipe → os`.
+//! Nothing below `commands` knows clap or anyhow.
+
+use std::process::ExitCode;
+
+mod bridge;
+mod commands;
+mod exit;
+mod interrupt;
+mod os;
+mod pipe;
+mod progress;
+mod stderr;
+mod stdio;
+
+/// Runs the program with this process's arguments, and leaves as it should: with its exit code (the table
+/// is in src/exit.rs), or by a signal where another filter would have died of it.
+pub fn main() -> ExitCode {
+    commands::run(std::env::args_os()).leave()
+}
+
+/// The whole command line as clap sees it: what completions and man pages are generated from.
+pub fn command() -> clap::Command {
+    commands::command()
+}
