@@ -1,0 +1,139 @@
+//! Other users: kept out on both sides, unless they are asked in. These tests run as root.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+
+use crate::harness::{PIPETOOL, Scratch, Starter};
+
+const NOBODY: &str = "65534";
+
+/// pipetool as another user, who must be able to reach the directory.
+pub fn as_nobody<'a>(scratch: &Scratch, arguments: impl IntoIterator<Item = &'a str>) -> Starter {
+    fs::set_permissions(scratch.path(""), Permissions::from_mode(0o777)).unwrap();
+    // The build directory may be closed to others: a copy where they can read it.
+    let program = scratch.path("pipetool");
+    if !program.exists() {
+        fs::copy(PIPETOOL, &program).unwrap();
+    }
+    let identity = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()];
+    let program = program.to_str().unwrap().to_owned();
+    let arguments = arguments.into_iter().map(str::to_owned);
+    scratch.program("setpriv", identity.into_iter().chain([program]).chain(arguments))
+}
+
+#[test]
+fn a_server_lets_no_other_user_in_and_goes_on_waiting() {
+    let scratch = Scratch::new();
+    for (pipe, permissions) in [("x", "666"), ("@x", "")] {
+        let pipe = if pipe == "@x" { format!("@{}", scratch.path("x").display()) } else { pipe.to_owned() };
+        let mut arguments = vec![pipe.as_str()];
+        if !permissions.is_empty() {
+            arguments.extend(["--permissions", permissions]);
+        }
+        let server = scratch.server(&arguments);
+        // Closed before a byte moved: the peer cannot say that anything was taken.
+        let refused = as_nobody(&scratch, ["connect", "--peer", "any", &pipe]).run("secret");
+        assert!(refused.out.is_empty(), "{refused:?}");
+        server.says("refused a client: the peer is user nobody (uid 65534)");
+        scratch.pipetool(["connect", &pipe]).run("mine").ok();
+        server.end().ok().out("mine");
+    }
+}
+
+#[test]
+fn a_client_sends_nothing_to_another_users_server() {
+    let scratch = Scratch::new();
+    let server = as_nobody(&scratch, ["serve", "-v", "--peer", "any", "--permissions", "666", "x"]).start();
+    server.says("listening on");
+    scratch.pipetool(["connect", "x"]).run("secret").code(1).one_line(&["'x'", "user nobody (uid 65534)", "--peer"]);
+    server.end().ok().out("");
+}
+
+#[test]
+fn those_who_are_asked_in_come_in() {
+    let scratch = Scratch::new();
+    for peer in ["any", "nobody", NOBODY] {
+        let server = scratch.server(["--permissions", "666", "--peer", peer, "x"]);
+        as_nobody(&scratch, ["connect", "--peer", "root", "x"]).run("hi").ok();
+        server.end().ok().out("hi");
+    }
+    scratch.pipetool(["serve", "--peer", "no-such-user", "x"]).run("").code(2).one_line(&["no user 'no-such-user'"]);
+}
+
+#[test]
+fn root_may_always_come_in() {
+    let scratch = Scratch::new();
+    let server = as_nobody(&scratch, ["serve", "-v", "x"]).start();
+    server.says("listening on");
+    scratch.pipetool(["connect", "--peer", "nobody", "x"]).run("hi").ok();
+    server.end().ok().out("hi");
+}
+
+#[test]
+fn with_a_path_its_permissions_decide() {
+    let scratch = Scratch::new();
+    let server = scratch.server(["--permissions", "666", "./x"]);
+    as_nobody(&scratch, ["connect", "./x"]).run("hi").ok();
+    server.end().ok().out("hi");
+}
+
+#[test]
+fn permissions_are_exact_whatever_the_umask() {
+    let scratch = Scratch::new();
+    for (umask, told, expected) in [
+        ("022", "", 0o600),
+        ("0", "", 0o600),
+        ("0777", "", 0o600),
+        ("077", "--permissions=666", 0o666),
+        ("0", "--permissions=400", 0o400),
+    ] {
+        let server = scratch.shell(&format!("umask {umask}; exec $PIPETOOL serve -v {told} ./x")).start();
+        server.says("listening on");
+        let found = fs::metadata(scratch.path("x")).unwrap().mode() & 0o777;
+        assert_eq!(found, expected, "umask {umask} {told}");
+        scratch.pipetool(["connect", "./x"]).run("").ok();
+        server.end().ok();
+    }
+}
+
+#[test]
+fn the_socket_is_given_to_a_group() {
+    let scratch = Scratch::new();
+    for group in ["nogroup", NOBODY] {
+        let server = scratch.server(["--group", group, "--permissions", "660", "x"]);
+        let found = fs::metadata(scratch.socket("x")).unwrap();
+        assert_eq!((found.gid(), found.mode() & 0o777), (65534, 0o660));
+        scratch.pipetool(["connect", "x"]).run("").ok();
+        server.end().ok();
+    }
+    scratch.pipetool(["serve", "--group", "no-such-group", "x"]).run("").code(2).one_line(&["no group"]);
+    for option in ["--group=nogroup", "--permissions=660"] {
+        scratch.pipetool(["serve", option, "@x"]).run("").code(2).one_line(&["an abstract socket has no file"]);
+    }
+}
+
+/// The order of the system calls is the proof that no moment exists in which others could connect.
+#[test]
+fn the_socket_is_private_before_it_has_a_name() {
+    let scratch = Scratch::new();
+    let traced =
+        scratch.program("strace", ["-f", "-e", "trace=socket,fchmod,bind,listen", PIPETOOL, "serve", "-w", "0", "x"]);
+    let ended = traced.run("").code(124);
+    let at = |call: &str| ended.err.find(call).unwrap_or_else(|| panic!("no {call} in {}", ended.err));
+    assert!(at("fchmod(") < at("bind(") && at("0600") < at("bind(") && at("bind(") < at("listen("), "{}", ended.err);
+}
+
+/// Another user's socket in a shared directory is neither trusted nor removed.
+#[test]
+fn another_users_stale_socket_stays_where_it_may_not_be_removed() {
+    let scratch = Scratch::new();
+    drop(UnixListener::bind(scratch.socket("x")).unwrap());
+    as_nobody(&scratch, ["--version"]).run("").ok();
+    fs::set_permissions(scratch.path(""), Permissions::from_mode(0o1777)).unwrap();
+    fs::set_permissions(scratch.socket("x"), Permissions::from_mode(0o600)).unwrap();
+    let program = scratch.path("pipetool").to_str().unwrap().to_owned();
+    let arguments = ["--reuid=65534", "--regid=65534", "--clear-groups", &program, "serve", "-w", "0", "x"];
+    scratch.program("setpriv", arguments).run("").code(1).one_line(&["'x'", "another user's socket is there"]);
+    assert!(scratch.socket("x").exists());
+}
