@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Scratch, Side, Starter, noise, until};
+use crate::harness::{Scratch, Side, Starter, is_asleep, noise, until};
 
 /// A client of ours, and the other end of its pipe.
 fn client<'a>(scratch: &Scratch, options: impl IntoIterator<Item = &'a str>) -> (Side, UnixStream) {
@@ -30,14 +30,6 @@ fn all_of(mut peer: &UnixStream) -> Vec<u8> {
 /// Bytes are there for `peer` to read, and stay unread.
 fn has_unread(peer: &UnixStream) {
     until("bytes to arrive", || rustix::io::ioctl_fionread(peer).unwrap() > 0);
-}
-
-/// Are all threads of a process in state S?
-fn is_asleep(pid: u32) -> bool {
-    fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
-        let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
-        stat.rsplit(") ").next().unwrap().starts_with('S')
-    })
 }
 
 fn terminal(scratch: &Scratch, mode: &str, script: &str) -> Starter {

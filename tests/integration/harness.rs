@@ -2,6 +2,7 @@
 //! sleeps for a result; a watchdog ends what hangs, and a failure names the side.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -179,6 +180,19 @@ impl Side {
         self.stdin.as_ref().expect("an open stdin").as_fd().try_clone_to_owned().unwrap()
     }
 
+    /// Waits until it has taken all of its open stdin and handed it on: then it sleeps again.
+    pub fn has_passed_on_its_stdin(&self) {
+        let stdin = self.stdin.as_ref().expect("an open stdin");
+        until("its stdin to be passed on", || {
+            rustix::io::ioctl_fionread(stdin).unwrap() == 0 && is_asleep(self.child.id())
+        });
+    }
+
+    /// Has it closed its stdout?
+    pub fn stdout_has_ended(&self) -> bool {
+        self.out.shared.0.lock().unwrap().ended
+    }
+
     /// Writes, or fails as it does when nobody reads.
     pub fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stdin.as_mut().expect("an open stdin").write_all(bytes.as_ref())
@@ -332,6 +346,14 @@ impl Collected {
         }
         std::mem::take(&mut self.shared.0.lock().unwrap().bytes)
     }
+}
+
+/// Are all threads of a process in state S?
+pub fn is_asleep(pid: u32) -> bool {
+    fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
+        let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+        stat.rsplit(") ").next().unwrap().starts_with('S')
+    })
 }
 
 /// Waits for a fact that no program tells: a file, a state in /proc.
