@@ -21,10 +21,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::os::{Ended, Wake, pump};
+use crate::os::{Connection, Ended, Sink, Source, Wake, pump};
 use crate::pipe::{Direction, PipeStream};
 use crate::progress::Meter;
-use crate::stdio::{self, Stdio};
 
 /// What the user decided about one connection.
 #[derive(Clone, Copy, Debug)]
@@ -83,43 +82,62 @@ enum Way {
     FromPeer,
 }
 
+/// What is on our side of a bridge: where bytes for the peer come from, and where the peer's go. Either
+/// is missing once it has been closed.
+#[derive(Debug)]
+pub(crate) struct Local {
+    /// Keeps what it took and could not deliver for the next client.
+    pub(crate) source: Option<Source>,
+    pub(crate) sink: Option<Sink>,
+    /// Does a person type what the source gives?
+    pub(crate) is_terminal: bool,
+}
+
 /// Moves bytes both ways until the session is over, and leaves.
-pub(crate) fn bridge(local: &mut Stdio, pipe: PipeStream, rules: &Rules, meter: &Meter) -> Result<Session, Failure> {
-    if rules.finish == Finish::Auto {
-        pipe.end_unused_half(rules.direction);
-    }
+pub(crate) fn bridge(local: &mut Local, pipe: PipeStream, rules: &Rules, meter: &Meter) -> Result<Session, Failure> {
+    let (mut from_pipe, mut to_pipe, connection) = pipe.into_ends(rules.direction, rules.finish == Finish::Auto);
     let wake = Wake::new().map_err(Failure::Receive)?;
     let (tell, hear) = channel();
-    let mut conduct = Conduct::new(rules, meter, local.stdin_is_terminal);
-    let session = thread::scope(|scope| {
-        let (stdin, stdout) = (&mut local.stdin, &mut local.stdout);
-        let (pipe, wake) = (&pipe, &wake);
-        if rules.direction.sends() {
-            let tell = tell.clone();
+    let mut conduct = Conduct::new(rules, meter, local.is_terminal);
+    let (session, lost) = thread::scope(|scope| {
+        let sending = rules.direction.sends().then(|| {
+            let (source, sink, tell, wake) = (&mut local.source, &mut to_pipe, tell.clone(), &wake);
+            conduct.running += 1;
             scope.spawn(move || {
-                let ended = pump(stdin, &mut pipe.stream.sink(), wake, &|bytes| meter.add_sent(bytes));
-                pass_on_end_of_stdin(&ended, pipe, rules);
+                let ended = run(source, sink, wake, &|bytes| meter.add_sent(bytes));
+                let undelivered = source.as_ref().map_or(0, |source| source.undelivered().len());
+                pass_on_end_of_stdin(&ended, source, sink, rules);
                 report(&tell, Way::ToPeer, ended);
-            });
-        }
+                undelivered
+            })
+        });
         if rules.direction.receives() {
+            let (source, sink, wake) = (&mut from_pipe, &mut local.sink, &wake);
+            conduct.running += 1;
             scope.spawn(move || {
-                let ended = pump(&mut pipe.stream.source(), stdout, wake, &|bytes| meter.add_received(bytes));
-                pass_on_end_of_peer(&ended, rules);
+                let ended = run(source, sink, wake, &|bytes| meter.add_received(bytes));
+                pass_on_end_of_peer(&ended, sink, rules);
                 report(&tell, Way::FromPeer, ended);
             });
         }
-        let session = conduct.until_over(&hear).and_then(|session| conduct.until_taken(session, pipe));
+        let session = conduct.until_over(&hear).and_then(|session| conduct.until_taken(session, &connection));
         wake.give();
-        session
-    })?;
+        (session, sending.and_then(|sending| sending.join().ok()).unwrap_or(0))
+    });
     // Leave before anything is said about it.
-    drop(pipe);
-    match local.stdin.undelivered().len() {
-        lost @ 1.. if session == Session::Over && !rules.keep_open && !conduct.quit_is_over() => {
-            Err(Failure::Undelivered(lost))
-        }
-        _ => Ok(session),
+    drop((from_pipe, to_pipe, connection));
+    match session? {
+        Session::Over if lost > 0 && !rules.keep_open && !conduct.quit_is_over() => Err(Failure::Undelivered(lost)),
+        session => Ok(session),
+    }
+}
+
+/// An end that is missing has ended.
+fn run(source: &mut Option<Source>, sink: &mut Option<Sink>, wake: &Wake, moved: &dyn Fn(usize)) -> Ended {
+    match (source, sink) {
+        (Some(source), Some(sink)) => pump(source, sink, wake, moved),
+        (None, _) => Ended::SourceEnded,
+        (_, None) => Ended::SinkClosed,
     }
 }
 
@@ -128,17 +146,17 @@ fn report(tell: &Sender<(Way, Ended)>, way: Way, ended: Ended) {
     let _ = tell.send((way, ended));
 }
 
-fn pass_on_end_of_stdin(ended: &Ended, pipe: &PipeStream, rules: &Rules) {
+fn pass_on_end_of_stdin(ended: &Ended, stdin: &mut Option<Source>, pipe: &mut Option<Sink>, rules: &Rules) {
     match ended {
-        Ended::SourceEnded if rules.finish == Finish::Auto => pipe.stream.finish(),
-        Ended::SinkClosed if !rules.keep_open => drop(stdio::close_stdin()),
+        Ended::SourceEnded if rules.finish == Finish::Auto => pipe.take().into_iter().for_each(Sink::finish),
+        Ended::SinkClosed if !rules.keep_open => stdin.take().into_iter().for_each(Source::close),
         _ => {}
     }
 }
 
-fn pass_on_end_of_peer(ended: &Ended, rules: &Rules) {
+fn pass_on_end_of_peer(ended: &Ended, stdout: &mut Option<Sink>, rules: &Rules) {
     if matches!(ended, Ended::SourceEnded) && !rules.keep_open {
-        drop(stdio::finish_stdout());
+        stdout.take().into_iter().for_each(Sink::finish);
     }
 }
 
@@ -155,8 +173,7 @@ struct Conduct<'a> {
 
 impl<'a> Conduct<'a> {
     fn new(rules: &'a Rules, meter: &'a Meter, stdin_is_terminal: bool) -> Self {
-        let running = usize::from(rules.direction.sends()) + usize::from(rules.direction.receives());
-        Conduct { rules, meter, stdin_is_terminal, running, quit_at: None, was_reset: false }
+        Conduct { rules, meter, stdin_is_terminal, running: 0, quit_at: None, was_reset: false }
     }
 
     fn until_over(&mut self, hear: &Receiver<(Way, Ended)>) -> Result<Session, Failure> {
@@ -174,13 +191,13 @@ impl<'a> Conduct<'a> {
     }
 
     /// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone.
-    fn until_taken(&mut self, session: Session, pipe: &PipeStream) -> Result<Session, Failure> {
+    fn until_taken(&mut self, session: Session, connection: &Connection) -> Result<Session, Failure> {
         let mut pause = Duration::from_millis(1);
         while session == Session::Over && self.rules.direction == Direction::Out && !self.quit_is_over() {
-            pipe.stream.take_error().map_err(as_send_failure)?;
-            if pipe.stream.untaken().map_err(Failure::Send)? == 0 {
+            connection.take_error().map_err(as_send_failure)?;
+            if connection.untaken().map_err(Failure::Send)? == 0 {
                 // It may have left without reading in between.
-                pipe.stream.take_error().map_err(as_send_failure)?;
+                connection.take_error().map_err(as_send_failure)?;
                 break;
             }
             if self.idle_is_over() {

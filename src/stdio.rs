@@ -2,21 +2,10 @@
 
 use std::io::IsTerminal;
 
-use crate::os::{Sink, Source, stdio};
+use crate::bridge::Local;
+use crate::os::{Sink, Source};
 
-pub(crate) use crate::os::stdio::{close_stdin, finish_stdout};
-
-/// The local ends of a bridge.
-#[derive(Debug)]
-pub(crate) struct Stdio {
-    /// Keeps what it took and could not deliver for the next client.
-    pub(crate) stdin: Source<'static>,
-    pub(crate) stdout: Sink<'static>,
-    pub(crate) stdin_is_terminal: bool,
-}
-
-impl Stdio {
-    pub(crate) fn open() -> Self {
-        Stdio { stdin: stdio::stdin(), stdout: stdio::stdout(), stdin_is_terminal: std::io::stdin().is_terminal() }
-    }
+/// stdin and stdout as the local side of a bridge.
+pub(crate) fn open() -> Local {
+    Local { source: Some(Source::stdin()), sink: Some(Sink::stdout()), is_terminal: std::io::stdin().is_terminal() }
 }

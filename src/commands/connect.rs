@@ -8,8 +8,7 @@ use super::session;
 use crate::exit::Exit;
 use crate::os::{Seen, find_elsewhere};
 use crate::pipe::{PipeAddress, PipeStream};
-use crate::stdio::Stdio;
-use crate::{interrupt, stderr};
+use crate::{interrupt, stderr, stdio};
 
 /// Connect to a pipe, waiting for its server if need be, and bridge it to stdin and stdout
 #[derive(Args, Debug)]
@@ -30,7 +29,7 @@ impl Connect {
             self.say_what_we_wait_for(seen);
         })
         .with_context(|| format!("could not connect to '{}'", options.pipe))?;
-        session::hold(&mut Stdio::open(), pipe, options, &options.rules(false))
+        session::hold(&mut stdio::open(), pipe, options, &options.rules(false))
     }
 
     /// Somebody who sits and waits may have mistyped the name. Who gave `--wait` gets an answer anyway.

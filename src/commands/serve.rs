@@ -5,11 +5,11 @@ use clap::Args;
 
 use super::options::{self, PipeOptions};
 use super::session;
+use crate::bridge::Local;
 use crate::exit::Exit;
-use crate::interrupt;
 use crate::os::{Access, OwnedName, ReadyHandle};
 use crate::pipe::{Listener, PipeStream};
-use crate::stdio::Stdio;
+use crate::{interrupt, stdio};
 
 /// Create a pipe, wait for a client, and bridge it to stdin and stdout
 #[derive(Args, Debug)]
@@ -51,7 +51,7 @@ impl Serve {
 
         let listener = self.listen(&name)?;
         self.announce(ready)?;
-        let mut local = Stdio::open();
+        let mut local = stdio::open();
         if self.keep_open {
             return self.serve_one_after_another(&listener, &mut local);
         }
@@ -61,7 +61,7 @@ impl Serve {
         session::hold(&mut local, pipe, options, &options.rules(false))
     }
 
-    fn serve_one_after_another(&self, listener: &Listener, local: &mut Stdio) -> Result<Exit> {
+    fn serve_one_after_another(&self, listener: &Listener, local: &mut Local) -> Result<Exit> {
         let options = &self.options;
         loop {
             let pipe = self.accept(listener)?;

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use anyhow::{Error, Result, anyhow};
 
 use super::options::PipeOptions;
-use crate::bridge::{Failure, Rules, Session, bridge};
+use crate::bridge::{Failure, Local, Rules, Session, bridge};
 use crate::exit::Exit;
 use crate::pipe::{PipeAddress, PipeStream};
 use crate::progress::Meter;
-use crate::stdio::Stdio;
 use crate::{interrupt, stderr};
 
 /// Bridges `pipe` to stdin and stdout until the session is over.
-pub(crate) fn hold(local: &mut Stdio, pipe: PipeStream, options: &PipeOptions, rules: &Rules) -> Result<Exit> {
+pub(crate) fn hold(local: &mut Local, pipe: PipeStream, options: &PipeOptions, rules: &Rules) -> Result<Exit> {
     let meter = Arc::new(Meter::start());
     let statistics = options.stats.then(|| {
         let meter = Arc::clone(&meter);

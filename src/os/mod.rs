@@ -16,6 +16,7 @@ mod imp;
 
 pub(crate) use imp::{
     Access,               // permissions and group of a pipe we create
+    Connection,           // a connection as a whole: what the peer has taken, what went wrong
     INTERRUPT,            // what Ctrl-C is called
     Listener,             // a pipe that we serve
     OwnedName,            // the name of such a pipe, ours to remove
@@ -24,7 +25,7 @@ pub(crate) use imp::{
     STDOUT_CLOSED_CODE,   // the exit code of a filter whose stdout has no reader
     Sink,                 // where a pump writes to
     Source,               // where a pump reads from, with what it took and could not deliver
-    Stream,               // a connection
+    Stream,               // a connection before anything has moved
     Wake,                 // stops a pump
     current_user,         // this process's user ID
     die_of_closed_stdout, // end as filters do when stdout has no reader
@@ -34,7 +35,6 @@ pub(crate) use imp::{
     group_id,             // a group by name
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
     pump,                 // moves bytes until something ends it
-    stdio,                // this process's stdin and stdout
     try_connect,          // one attempt to connect
     user_id,              // a user by name
     user_name,            // a user's name

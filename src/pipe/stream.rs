@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Direction, PeerRule, PipeAddress};
-use crate::os::{self, Attempt, Peer, Seen, Stream};
+use crate::os::{self, Attempt, Connection, Peer, Seen, Sink, Source, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
 /// so long that it costs nothing.
@@ -17,8 +17,7 @@ const NOTICE_AFTER: Duration = Duration::from_secs(1);
 /// A connection. Dropping it leaves without harm to the peer.
 #[derive(Debug)]
 pub(crate) struct PipeStream {
-    /// The bytes, both ways.
-    pub(crate) stream: Stream,
+    stream: Stream,
     /// Who is at the other end.
     pub(crate) peer: Peer,
 }
@@ -64,14 +63,18 @@ impl PipeStream {
         }
     }
 
-    /// Ends the half that `direction` has no use for, as .NET does after the connection.
-    pub(crate) fn end_unused_half(&self, direction: Direction) {
-        if !direction.sends() {
-            self.stream.finish();
+    /// The ends that bytes move through. The half that `direction` has no use for is ended at once, as
+    /// .NET does after the connection, if `tell`.
+    pub(crate) fn into_ends(self, direction: Direction, tell: bool) -> (Option<Source>, Option<Sink>, Connection) {
+        let (source, sink, connection) = self.stream.into_ends();
+        let (mut source, mut sink) = (Some(source), Some(sink));
+        if tell && !direction.sends() {
+            sink.take().into_iter().for_each(Sink::finish);
         }
-        if !direction.receives() {
-            self.stream.stop_receiving();
+        if tell && !direction.receives() {
+            source.take().into_iter().for_each(Source::close);
         }
+        (source, sink, connection)
     }
 }
 

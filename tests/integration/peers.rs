@@ -43,9 +43,11 @@ fn exchange(server: Starter, wait_for_it: impl FnOnce(&Side), client: Starter) {
     let (server, given) = give(server, &from_server);
     wait_for_it(&server);
     let (client, also_given) = give(client, &from_client);
-    let (server, client) = (server.end().ok(), client.end().ok());
-    given.join().unwrap().unwrap();
-    also_given.join().unwrap().unwrap();
+    let (server, client) = (server.end(), client.end());
+    let (server, client) = (server.ok(), client.ok());
+    for (given, side) in [(given, &server), (also_given, &client)] {
+        given.join().unwrap().unwrap_or_else(|error| panic!("{side:?} did not take all: {error}"));
+    }
     assert!(server.out == from_client && client.out == from_server, "bytes are missing or wrong");
 }
 
@@ -65,17 +67,19 @@ fn socat_nc_ncat_and_python_connect() {
     }
 }
 
+/// `nc -l` and `ncat -l` leave when their client finishes, whatever they still have to send.
 #[test]
 fn socat_nc_ncat_and_python_listen() {
-    let servers: [(&str, &[&str]); 4] = [
-        ("socat", &["-t60", "-", "UNIX-LISTEN:x"]),
-        ("nc", &["-NlU", "x"]),
-        ("ncat", &["-lU", "x"]),
-        ("python3", &["-c", PYTHON_SERVER]),
+    let servers: [(&str, &[&str], &str); 4] = [
+        ("socat", &["-t60", "-", "UNIX-LISTEN:x"], "auto"),
+        ("nc", &["-NlU", "x"], "never"),
+        ("ncat", &["-lU", "x"], "never"),
+        ("python3", &["-c", PYTHON_SERVER], "auto"),
     ];
-    for (program, arguments) in servers {
+    for (program, arguments, finish) in servers {
         let scratch = Scratch::new();
-        exchange(scratch.program(program, arguments), |_| {}, scratch.pipetool(["connect", "./x"]));
+        let client = scratch.pipetool(["connect", "--finish", finish, "./x"]);
+        exchange(scratch.program(program, arguments), |_| {}, client);
     }
 }
 

@@ -1,18 +1,44 @@
 //! The two ends of a pump: reading and writing some bytes, whatever kind of file it is, without ever
-//! sleeping in the call and without touching O_NONBLOCK, which stdin and stdout share with others.
+//! sleeping in the call and without touching O_NONBLOCK, which stdin and stdout share with others; and
+//! telling the other side when that is over.
 
 use std::io::{IoSlice, IoSliceMut, IsTerminal};
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+use super::stdio;
+use super::stream::Socket;
 
 /// Large enough that the system calls are few, small enough for a processor's cache.
 const BUFFER_SIZE: usize = 256 * 1024;
 /// What a pipe that poll calls writable takes without sleeping (pipe(7): POSIX's `PIPE_BUF`).
 const PIPE_BUF: usize = 4096;
+
+/// Whose file it is decides what ending it means.
+#[derive(Debug)]
+enum Handle {
+    /// stdin or stdout, which belong to the process.
+    Standard(BorrowedFd<'static>),
+    /// Ours alone: the other side sees it close.
+    Owned(OwnedFd),
+    /// A connection's, whose other half may still be in use.
+    Socket(Arc<Socket>),
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Handle::Standard(fd) => *fd,
+            Handle::Owned(fd) => fd.as_fd(),
+            Handle::Socket(socket) => socket.as_fd(),
+        }
+    }
+}
 
 /// What a file is decides which call on it never sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,26 +70,47 @@ impl Kind {
 /// Where bytes come from. What was taken from it and could not be delivered stays with it: a server's
 /// stdin goes on with the next client.
 #[derive(Debug)]
-pub(crate) struct Source<'fd> {
-    fd: BorrowedFd<'fd>,
+pub(crate) struct Source {
+    handle: Handle,
     kind: Kind,
     buffer: Vec<u8>,
     taken: Range<usize>,
     ended: bool,
 }
 
-impl<'fd> Source<'fd> {
-    pub(super) fn new(fd: BorrowedFd<'fd>) -> Self {
-        Source { fd, kind: Kind::of(fd), buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false }
+impl Source {
+    /// This process's stdin. Rust has opened /dev/null before main where it was closed.
+    pub(crate) fn stdin() -> Self {
+        Source::new(Handle::Standard(rustix::stdio::stdin()))
     }
 
-    pub(super) fn socket(fd: BorrowedFd<'fd>) -> Self {
-        Source { kind: Kind::Socket, ..Source::new(fd) }
+    /// A file that is ours alone.
+    pub(super) fn owned(fd: OwnedFd) -> Self {
+        Source::new(Handle::Owned(fd))
+    }
+
+    /// What the peer of a connection sends.
+    pub(super) fn socket(socket: Arc<Socket>) -> Self {
+        Source::new(Handle::Socket(socket))
+    }
+
+    fn new(handle: Handle) -> Self {
+        let kind = Kind::of(handle.as_fd());
+        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false }
     }
 
     /// Bytes taken and not delivered.
     pub(crate) fn undelivered(&self) -> &[u8] {
         &self.buffer[self.taken.clone()]
+    }
+
+    /// Takes no more: whoever writes there learns that nobody reads.
+    pub(crate) fn close(self) {
+        match self.handle {
+            Handle::Standard(_) => drop(stdio::close_stdin()),
+            Handle::Owned(fd) => drop(fd),
+            Handle::Socket(socket) => socket.shutdown(Shutdown::Read),
+        }
     }
 
     /// Has the end of data been seen?
@@ -90,10 +137,11 @@ impl<'fd> Source<'fd> {
     }
 
     fn read(&mut self) -> Result<usize, Errno> {
+        let (fd, buffer) = (self.handle.as_fd(), &mut self.buffer[..]);
         match self.kind {
-            Kind::Socket => rustix::net::recv(self.fd, &mut self.buffer[..], RecvFlags::DONTWAIT).map(|(read, _)| read),
-            Kind::Pipe => read_without_waiting(self.fd, &mut self.buffer),
-            Kind::SmallPieces | Kind::Terminal | Kind::File => rustix::io::read(self.fd, &mut self.buffer[..]),
+            Kind::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT).map(|(read, _)| read),
+            Kind::Pipe => read_without_waiting(fd, buffer),
+            Kind::SmallPieces | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer),
         }
     }
 
@@ -101,30 +149,51 @@ impl<'fd> Source<'fd> {
     /// of a transfer (or fail with EIO where SIGTTIN is blocked).
     pub(super) fn is_for_others(&self) -> bool {
         self.kind == Kind::Terminal
-            && rustix::termios::tcgetpgrp(self.fd).is_ok_and(|foreground| foreground != rustix::process::getpgrp())
+            && rustix::termios::tcgetpgrp(&self.handle).is_ok_and(|group| group != rustix::process::getpgrp())
     }
 }
 
-impl AsFd for Source<'_> {
+impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd
+        self.handle.as_fd()
     }
 }
 
 /// Where bytes go.
 #[derive(Debug)]
-pub(crate) struct Sink<'fd> {
-    fd: BorrowedFd<'fd>,
+pub(crate) struct Sink {
+    handle: Handle,
     kind: Kind,
 }
 
-impl<'fd> Sink<'fd> {
-    pub(super) fn new(fd: BorrowedFd<'fd>) -> Self {
-        Sink { fd, kind: Kind::of(fd) }
+impl Sink {
+    /// This process's stdout. Rust has opened /dev/null before main where it was closed.
+    pub(crate) fn stdout() -> Self {
+        Sink::new(Handle::Standard(rustix::stdio::stdout()))
     }
 
-    pub(super) fn socket(fd: BorrowedFd<'fd>) -> Self {
-        Sink { fd, kind: Kind::Socket }
+    /// A file that is ours alone.
+    pub(super) fn owned(fd: OwnedFd) -> Self {
+        Sink::new(Handle::Owned(fd))
+    }
+
+    /// What the peer of a connection receives.
+    pub(super) fn socket(socket: Arc<Socket>) -> Self {
+        Sink::new(Handle::Socket(socket))
+    }
+
+    fn new(handle: Handle) -> Self {
+        let kind = Kind::of(handle.as_fd());
+        Sink { handle, kind }
+    }
+
+    /// Tells whoever reads there that no more comes.
+    pub(crate) fn finish(self) {
+        match self.handle {
+            Handle::Standard(_) => drop(stdio::finish_stdout()),
+            Handle::Owned(fd) => drop(fd),
+            Handle::Socket(socket) => socket.shutdown(Shutdown::Write),
+        }
     }
 
     /// Has poll to say that there is room before each write?
@@ -134,24 +203,25 @@ impl<'fd> Sink<'fd> {
 
     /// Writes as much of `bytes` as there is room for.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let fd = self.handle.as_fd();
         match self.kind {
-            Kind::Socket => rustix::net::send(self.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
-            Kind::Pipe => match write_without_waiting(self.fd, bytes) {
+            Kind::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            Kind::Pipe => match write_without_waiting(fd, bytes) {
                 Err(Errno::OPNOTSUPP) => {
                     self.kind = Kind::SmallPieces;
                     Err(Errno::AGAIN) // poll first from now on
                 }
                 written => written,
             },
-            Kind::SmallPieces | Kind::Terminal => rustix::io::write(self.fd, &bytes[..bytes.len().min(PIPE_BUF)]),
-            Kind::File => rustix::io::write(self.fd, bytes),
+            Kind::SmallPieces | Kind::Terminal => rustix::io::write(fd, &bytes[..bytes.len().min(PIPE_BUF)]),
+            Kind::File => rustix::io::write(fd, bytes),
         }
     }
 }
 
-impl AsFd for Sink<'_> {
+impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd
+        self.handle.as_fd()
     }
 }
 

@@ -9,7 +9,7 @@ mod procfs;
 mod pump;
 mod ready;
 mod signals;
-pub(crate) mod stdio;
+mod stdio;
 mod stream;
 mod wake;
 
@@ -21,7 +21,7 @@ pub(crate) use place::{Place, find_elsewhere};
 pub(crate) use pump::pump;
 pub(crate) use ready::ReadyHandle;
 pub(crate) use signals::{INTERRUPT, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
-pub(crate) use stream::{Stream, try_connect};
+pub(crate) use stream::{Connection, Stream, try_connect};
 pub(crate) use wake::Wake;
 
 /// The text of an errno, without std's "(os error N)".

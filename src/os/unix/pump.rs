@@ -28,7 +28,7 @@ const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::
 
 /// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `moved` is told of each
 /// piece that was delivered, in bytes.
-pub(crate) fn pump(source: &mut Source<'_>, sink: &mut Sink<'_>, wake: &Wake, moved: &dyn Fn(usize)) -> Ended {
+pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(usize)) -> Ended {
     // Should the terminal be taken from us between the look and the read: EIO, instead of a stop.
     let mut stops = SigSet::empty();
     stops.add(Signal::SIGTTIN);
@@ -38,12 +38,7 @@ pub(crate) fn pump(source: &mut Source<'_>, sink: &mut Sink<'_>, wake: &Wake, mo
     ended
 }
 
-fn move_all(
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
-    wake: &Wake,
-    moved: &dyn Fn(usize),
-) -> Result<Infallible, Ended> {
+fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(usize)) -> Result<Infallible, Ended> {
     loop {
         deliver(source, sink, wake, moved)?;
         if source.has_ended() {
@@ -55,7 +50,7 @@ fn move_all(
 }
 
 /// Hands over all that was taken from the source.
-fn deliver(source: &mut Source<'_>, sink: &mut Sink<'_>, wake: &Wake, moved: &dyn Fn(usize)) -> Result<(), Ended> {
+fn deliver(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(usize)) -> Result<(), Ended> {
     while !source.undelivered().is_empty() {
         if sink.needs_poll_first() {
             wait_for_room(sink, wake)?;
@@ -75,7 +70,7 @@ fn deliver(source: &mut Source<'_>, sink: &mut Sink<'_>, wake: &Wake, moved: &dy
 }
 
 /// Takes what the source has: poll said that there is something.
-fn take(source: &mut Source<'_>) -> Result<(), Ended> {
+fn take(source: &mut Source) -> Result<(), Ended> {
     match source.fill() {
         Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
         Err(Errno::IO) if source.is_for_others() => Ok(()),
@@ -83,13 +78,13 @@ fn take(source: &mut Source<'_>) -> Result<(), Ended> {
     }
 }
 
-fn wait_for_room(sink: &Sink<'_>, wake: &Wake) -> Result<(), Ended> {
+fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
     let [_, woken] =
         poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN)], None).map_err(Ended::WriteFailed)?;
     if woken.is_empty() { Ok(()) } else { Err(Ended::Woken) }
 }
 
-fn wait_for_data(source: &Source<'_>, sink: &Sink<'_>, wake: &Wake) -> Result<(), Ended> {
+fn wait_for_data(source: &Source, sink: &Sink, wake: &Wake) -> Result<(), Ended> {
     loop {
         let for_others = source.is_for_others();
         // With another's terminal only the time goes by: poll without its fd.

@@ -1,5 +1,4 @@
-//! This process's stdin and stdout, whatever they are: O_NONBLOCK is never changed on them, because
-//! other programs share it.
+//! Letting go of this process's stdin and stdout, whatever they are and whoever else has them.
 
 use std::fs::File;
 use std::io;
@@ -8,20 +7,8 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::FileType;
 use rustix::net::Shutdown;
 
-use super::ends::{Sink, Source};
-
-/// Where stdin's bytes come from. Rust has opened /dev/null before main where it was closed.
-pub(crate) fn stdin() -> Source<'static> {
-    Source::new(rustix::stdio::stdin())
-}
-
-/// Where stdout's bytes go.
-pub(crate) fn stdout() -> Sink<'static> {
-    Sink::new(rustix::stdio::stdout())
-}
-
 /// Tells whoever reads our stdout that no more comes, though we stay.
-pub(crate) fn finish_stdout() -> io::Result<()> {
+pub(super) fn finish_stdout() -> io::Result<()> {
     let stdout = rustix::stdio::stdout();
     if is_same_socket(rustix::stdio::stdin(), stdout) {
         // inetd, socat's nofork, Node's children: stdin holds it open, a close would say nothing.
@@ -31,7 +18,7 @@ pub(crate) fn finish_stdout() -> io::Result<()> {
 }
 
 /// Lets go of stdin: whoever writes to it learns that nobody reads any more.
-pub(crate) fn close_stdin() -> io::Result<()> {
+pub(super) fn close_stdin() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stdin(File::open("/dev/null")?)?)
 }
 

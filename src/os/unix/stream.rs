@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType};
@@ -15,7 +16,7 @@ use super::people;
 use super::place::Place;
 use crate::os::{Attempt, Peer, Seen};
 
-/// A connection, non-blocking: it is ours alone.
+/// A connection, non-blocking, before anything has moved.
 #[derive(Debug)]
 pub(crate) struct Stream {
     socket: OwnedFd,
@@ -67,49 +68,53 @@ impl Stream {
         people::peer_of(self.socket.as_fd())
     }
 
-    /// What the peer sends.
-    pub(crate) fn source(&self) -> Source<'_> {
-        Source::socket(self.socket.as_fd())
+    /// The two ends that bytes move through, and what is known of the connection as a whole.
+    pub(crate) fn into_ends(self) -> (Source, Sink, Connection) {
+        let socket = Arc::new(Socket(self.socket));
+        (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)), Connection(socket))
     }
+}
 
-    /// Where to send to the peer.
-    pub(crate) fn sink(&self) -> Sink<'_> {
-        Sink::socket(self.socket.as_fd())
-    }
+/// A connection as a whole, of which the two ends each have a half.
+#[derive(Debug)]
+pub(crate) struct Connection(Arc<Socket>);
 
-    /// Tells the peer that we send no more.
-    pub(crate) fn finish(&self) {
-        self.shutdown(Shutdown::Write);
-    }
-
-    /// Tells the peer that we receive no more: what it writes from now on fails with EPIPE.
-    pub(crate) fn stop_receiving(&self) {
-        self.shutdown(Shutdown::Read);
-    }
-
+impl Connection {
     /// Bytes that the peer has not taken yet (`SIOCOUTQ`; 0 where the system cannot say).
     pub(crate) fn untaken(&self) -> io::Result<usize> {
-        untaken(self.socket.as_fd())
+        untaken(self.0.as_fd())
     }
 
     /// The error that the kernel noted for us, once.
     pub(crate) fn take_error(&self) -> io::Result<()> {
-        Ok(rustix::net::sockopt::socket_error(&self.socket)??)
-    }
-
-    fn shutdown(&self, half: Shutdown) {
-        // The peer may have gone, and then both halves are shut already.
-        let _ = rustix::net::shutdown(&self.socket, half);
+        Ok(rustix::net::sockopt::socket_error(&self.0)??)
     }
 }
 
-impl Drop for Stream {
-    /// Leaves without harm: a close with unread bytes would give the peer ECONNRESET in place of our
-    /// last bytes. Once we receive no more the queue can only shrink.
+/// A connected socket that leaves without harm when its last owner has gone.
+#[derive(Debug)]
+pub(super) struct Socket(OwnedFd);
+
+impl Socket {
+    pub(super) fn shutdown(&self, half: Shutdown) {
+        // The peer may have gone, and then both halves are shut already.
+        let _ = rustix::net::shutdown(&self.0, half);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Socket {
+    /// A close with unread bytes would give the peer ECONNRESET in place of our last bytes. Once we
+    /// receive no more the queue can only shrink.
     fn drop(&mut self) {
-        self.stop_receiving();
+        self.shutdown(Shutdown::Read);
         let mut scrap = [0; 16 * 1024];
-        while rustix::net::recv(&self.socket, &mut scrap, RecvFlags::DONTWAIT).is_ok_and(|(read, _)| read > 0) {}
+        while rustix::net::recv(&self.0, &mut scrap, RecvFlags::DONTWAIT).is_ok_and(|(read, _)| read > 0) {}
     }
 }
 
