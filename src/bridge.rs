@@ -10,7 +10,7 @@
 //! | the peer reads no more | `to_peer`: `SinkClosed` (EPIPE) | stdin is let go; we go on receiving |
 //! | the peer has gone | `to_peer`: `SinkClosed` (POLLHUP), then `from_peer`: `SourceEnded` | what came is written, then we leave, even if stdin still blocks |
 //! | the peer left without reading all | ECONNRESET in either pump, once | what came is written, then we fail |
-//! | nobody reads our stdout | `from_peer`: `SinkClosed` (POLLERR) | the session is over at once |
+//! | nobody reads our stdout | `from_peer`: `SinkClosed` (POLLERR) | the session is over at once; a COMMAND may go on talking |
 //! | time: `-q`, `-i` | the bridge, waiting for its pumps | the wake signal ends them |
 //!
 //! Deadlines are kept here and not in the pumps: "no byte either way" and "so long after the other
@@ -21,14 +21,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::os::{Connection, Ended, Sink, Source, Wake, pump};
+use crate::os::{Connection, Ended, Sink, Source, Wake, Watch, pump};
 use crate::pipe::{Direction, PipeStream};
 use crate::progress::Meter;
 
 /// What the user decided about one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    pub(crate) direction: Direction,
     pub(crate) finish: Finish,
     /// Leave when no byte has moved for this long.
     pub(crate) idle_timeout: Option<Duration>,
@@ -50,8 +49,10 @@ pub(crate) enum Finish {
 /// How a session ended, where nothing failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Session {
-    /// Both sides are done, or gone, or `--quit-after` was over.
+    /// Both sides are done, or gone.
     Over,
+    /// `--quit-after` was over.
+    QuitAfter,
     /// Nobody reads our stdout any more.
     StdoutClosed,
     /// Nothing moved for as long as `--idle-timeout` allows.
@@ -89,53 +90,103 @@ pub(crate) struct Local {
     /// Keeps what it took and could not deliver for the next client.
     pub(crate) source: Option<Source>,
     pub(crate) sink: Option<Sink>,
-    /// Does a person type what the source gives?
-    pub(crate) is_terminal: bool,
+    pub(crate) kind: LocalKind,
+}
+
+impl Local {
+    /// How many bytes there are to send, where that is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.source.as_ref().and_then(Source::length)
+    }
+}
+
+/// Who is on our side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LocalKind {
+    /// stdin and stdout.
+    Filter,
+    /// stdin and stdout, and a person types.
+    Terminal,
+    /// A program, which may go on talking when it does not listen any more.
+    Command,
+}
+
+/// Who looks on while bytes move.
+#[derive(Clone, Copy)]
+pub(crate) struct Observer<'a> {
+    pub(crate) meter: &'a Meter,
+    /// Is shown what was sent.
+    pub(crate) sent: Option<&'a (dyn Fn(&[u8]) + Sync)>,
+    /// Is shown what was received.
+    pub(crate) received: Option<&'a (dyn Fn(&[u8]) + Sync)>,
 }
 
 /// Moves bytes both ways until the session is over, and leaves.
-pub(crate) fn bridge(local: &mut Local, pipe: PipeStream, rules: &Rules, meter: &Meter) -> Result<Session, Failure> {
-    let (mut from_pipe, mut to_pipe, connection) = pipe.into_ends(rules.direction, rules.finish == Finish::Auto);
+pub(crate) fn bridge(
+    local: &mut Local,
+    pipe: PipeStream,
+    rules: &Rules,
+    seen: &Observer<'_>,
+) -> Result<Session, Failure> {
+    let meter = seen.meter;
+    if rules.finish == Finish::Auto {
+        pipe.end_unused_half();
+    }
+    let direction = pipe.direction;
+    let (mut from_pipe, mut to_pipe, connection) = pipe.into_ends();
     let wake = Wake::new().map_err(Failure::Receive)?;
     let (tell, hear) = channel();
-    let mut conduct = Conduct::new(rules, meter, local.is_terminal);
+    let mut conduct = Conduct::new(rules, meter, local.kind);
     let (session, lost) = thread::scope(|scope| {
-        let sending = rules.direction.sends().then(|| {
+        let sending = direction.sends().then(|| {
             let (source, sink, tell, wake) = (&mut local.source, &mut to_pipe, tell.clone(), &wake);
             conduct.running += 1;
             scope.spawn(move || {
-                let ended = run(source, sink, wake, &|bytes| meter.add_sent(bytes));
+                let ended = run(
+                    source,
+                    sink,
+                    wake,
+                    Watch { count: &|bytes| meter.add_sent(bytes), show: seen.sent.map(|show| show as _) },
+                );
                 let undelivered = source.as_ref().map_or(0, |source| source.undelivered().len());
                 pass_on_end_of_stdin(&ended, source, sink, rules);
                 report(&tell, Way::ToPeer, ended);
                 undelivered
             })
         });
-        if rules.direction.receives() {
+        if direction.receives() {
             let (source, sink, wake) = (&mut from_pipe, &mut local.sink, &wake);
             conduct.running += 1;
             scope.spawn(move || {
-                let ended = run(source, sink, wake, &|bytes| meter.add_received(bytes));
-                pass_on_end_of_peer(&ended, sink, rules);
+                let ended = run(
+                    source,
+                    sink,
+                    wake,
+                    Watch { count: &|bytes| meter.add_received(bytes), show: seen.received.map(|show| show as _) },
+                );
+                pass_on_end_of_peer(&ended, source, sink, rules);
                 report(&tell, Way::FromPeer, ended);
             });
         }
-        let session = conduct.until_over(&hear).and_then(|session| conduct.until_taken(session, &connection));
+        let session = conduct.until_over(&hear).and_then(|session| match direction {
+            Direction::Out if session == Session::Over => conduct.until_taken(&connection),
+            _ => Ok(session),
+        });
         wake.give();
         (session, sending.and_then(|sending| sending.join().ok()).unwrap_or(0))
     });
     // Leave before anything is said about it.
     drop((from_pipe, to_pipe, connection));
     match session? {
-        Session::Over if lost > 0 && !rules.keep_open && !conduct.quit_is_over() => Err(Failure::Undelivered(lost)),
+        Session::Over if lost > 0 && !rules.keep_open => Err(Failure::Undelivered(lost)),
         session => Ok(session),
     }
 }
 
 /// An end that is missing has ended.
-fn run(source: &mut Option<Source>, sink: &mut Option<Sink>, wake: &Wake, moved: &dyn Fn(usize)) -> Ended {
+fn run(source: &mut Option<Source>, sink: &mut Option<Sink>, wake: &Wake, watch: Watch<'_>) -> Ended {
     match (source, sink) {
-        (Some(source), Some(sink)) => pump(source, sink, wake, moved),
+        (Some(source), Some(sink)) => pump(source, sink, wake, watch),
         (None, _) => Ended::SourceEnded,
         (_, None) => Ended::SinkClosed,
     }
@@ -154,9 +205,11 @@ fn pass_on_end_of_stdin(ended: &Ended, stdin: &mut Option<Source>, pipe: &mut Op
     }
 }
 
-fn pass_on_end_of_peer(ended: &Ended, stdout: &mut Option<Sink>, rules: &Rules) {
-    if matches!(ended, Ended::SourceEnded) && !rules.keep_open {
-        stdout.take().into_iter().for_each(Sink::finish);
+fn pass_on_end_of_peer(ended: &Ended, pipe: &mut Option<Source>, stdout: &mut Option<Sink>, rules: &Rules) {
+    match ended {
+        Ended::SourceEnded if !rules.keep_open => stdout.take().into_iter().for_each(Sink::finish),
+        Ended::SinkClosed => pipe.take().into_iter().for_each(Source::close),
+        _ => {}
     }
 }
 
@@ -164,7 +217,7 @@ fn pass_on_end_of_peer(ended: &Ended, stdout: &mut Option<Sink>, rules: &Rules) 
 struct Conduct<'a> {
     rules: &'a Rules,
     meter: &'a Meter,
-    stdin_is_terminal: bool,
+    local: LocalKind,
     /// Pumps that still run.
     running: usize,
     quit_at: Option<Instant>,
@@ -172,8 +225,8 @@ struct Conduct<'a> {
 }
 
 impl<'a> Conduct<'a> {
-    fn new(rules: &'a Rules, meter: &'a Meter, stdin_is_terminal: bool) -> Self {
-        Conduct { rules, meter, stdin_is_terminal, running: 0, quit_at: None, was_reset: false }
+    fn new(rules: &'a Rules, meter: &'a Meter, local: LocalKind) -> Self {
+        Conduct { rules, meter, local, running: 0, quit_at: None, was_reset: false }
     }
 
     fn until_over(&mut self, hear: &Receiver<(Way, Ended)>) -> Result<Session, Failure> {
@@ -191,22 +244,21 @@ impl<'a> Conduct<'a> {
     }
 
     /// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone.
-    fn until_taken(&mut self, session: Session, connection: &Connection) -> Result<Session, Failure> {
+    fn until_taken(&mut self, connection: &Connection) -> Result<Session, Failure> {
         let mut pause = Duration::from_millis(1);
-        while session == Session::Over && self.rules.direction == Direction::Out && !self.quit_is_over() {
+        loop {
             connection.take_error().map_err(as_send_failure)?;
             if connection.untaken().map_err(Failure::Send)? == 0 {
                 // It may have left without reading in between.
                 connection.take_error().map_err(as_send_failure)?;
-                break;
+                return Ok(Session::Over);
             }
-            if self.idle_is_over() {
-                return Ok(Session::Idle);
+            if let Some(time_is_over) = self.time_is_over() {
+                return Ok(time_is_over);
             }
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(15));
         }
-        Ok(session)
     }
 
     fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
@@ -222,12 +274,14 @@ impl<'a> Conduct<'a> {
         match (way, ended) {
             (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
             (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
-            (Way::FromPeer, Ended::SinkClosed) => return Ok(Some(Session::StdoutClosed)),
+            (Way::FromPeer, Ended::SinkClosed) if self.local != LocalKind::Command => {
+                return Ok(Some(Session::StdoutClosed));
+            }
             (Way::ToPeer, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,
             (Way::FromPeer, Ended::ReadFailed(error)) if is_reset(&error) => self.was_reset = true,
             (Way::ToPeer, Ended::WriteFailed(error)) => return Err(Failure::Send(error)),
             (Way::FromPeer, Ended::ReadFailed(error)) => return Err(Failure::Receive(error)),
-            (Way::FromPeer, Ended::SourceEnded) if self.stdin_is_terminal && self.meter.received() > 0 => {
+            (Way::FromPeer, Ended::SourceEnded) if self.local == LocalKind::Terminal && self.meter.received() > 0 => {
                 return Ok(Some(Session::Over));
             }
             (_, Ended::SourceEnded | Ended::SinkClosed | Ended::Woken) => {}
@@ -239,18 +293,11 @@ impl<'a> Conduct<'a> {
     }
 
     fn time_is_over(&self) -> Option<Session> {
-        if self.quit_is_over() {
-            return Some(Session::Over);
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if is_over(self.quit_at) {
+            return Some(Session::QuitAfter);
         }
-        self.idle_is_over().then_some(Session::Idle)
-    }
-
-    fn quit_is_over(&self) -> bool {
-        self.quit_at.is_some_and(|at| at <= Instant::now())
-    }
-
-    fn idle_is_over(&self) -> bool {
-        self.idle_at().is_some_and(|at| at <= Instant::now())
+        is_over(self.idle_at()).then_some(Session::Idle)
     }
 
     fn idle_at(&self) -> Option<Instant> {

@@ -18,6 +18,12 @@ pub(crate) enum Exit {
     TimedOut,
     /// Nobody reads our stdout any more: end as every filter does then.
     StdoutClosed,
+    /// COMMAND is there, and cannot be started.
+    NotRunnable,
+    /// There is no COMMAND of that name.
+    NotFound,
+    /// As COMMAND ended: its own code, or 128 + N when signal N ended it.
+    OfCommand(u8),
 }
 
 impl Exit {
@@ -29,6 +35,9 @@ impl Exit {
             Exit::Usage => 2,
             Exit::TimedOut => 124,
             Exit::StdoutClosed => os::STDOUT_CLOSED_CODE,
+            Exit::NotRunnable => 126,
+            Exit::NotFound => 127,
+            Exit::OfCommand(code) => code,
         }
     }
 

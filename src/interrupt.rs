@@ -12,6 +12,10 @@ type Cleanups = Vec<(u64, Box<dyn FnMut() + Send>)>;
 static CLEANUPS: Mutex<Cleanups> = Mutex::new(Vec::new());
 static DYING: AtomicBool = AtomicBool::new(false);
 
+/// What SIGTERM begins where clients are still to be served.
+static WIND_DOWN: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+static WINDS_DOWN: AtomicBool = AtomicBool::new(false);
+
 /// Something to do should a signal end us; forgotten when this is dropped.
 #[derive(Debug)]
 #[must_use]
@@ -42,7 +46,25 @@ impl Drop for Cleanup {
     }
 }
 
+/// Has the first SIGTERM call `begin` and nothing else; the second is as any other signal.
+pub(crate) fn wind_down_first(begin: impl FnOnce() + Send + 'static) {
+    *WIND_DOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(begin));
+}
+
+/// Dies of the SIGTERM that began to wind us down, if one did.
+pub(crate) fn end_of_wind_down() {
+    if WINDS_DOWN.load(SeqCst) {
+        os::die_of_signal(os::SIGTERM);
+    }
+}
+
 fn arrived(signal: i32) {
+    if signal == os::SIGTERM
+        && let Some(begin) = WIND_DOWN.lock().unwrap_or_else(PoisonError::into_inner).take()
+    {
+        WINDS_DOWN.store(true, SeqCst);
+        return begin();
+    }
     // A second signal does not wait for what the first one has begun.
     if !DYING.swap(true, SeqCst) {
         for (_, cleanup) in CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {

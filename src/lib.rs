@@ -8,7 +8,7 @@
 //! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
 //! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
 //!
-//! Beside them: `progress` counts what moves, `interrupt` cleans up when a signal ends us, and
+//! Beside them: `progress` counts what moves, `dump` shows it, `interrupt` cleans up when a signal ends us, and
 //! `stdio` is this process's own stdin and stdout.
 //!
 //! Imports point the way bytes go: `commands → bridge | progress | interrupt | stdio → pipe → os`.
@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 mod bridge;
 mod commands;
+mod dump;
 mod exit;
 mod interrupt;
 mod os;

@@ -1,10 +1,21 @@
-//! What has moved: a counter that the pumps feed, and the lines made of it.
+//! What has moved: a counter that the pumps feed, and what people and programs are shown of it.
 
 use std::fmt;
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use indicatif::BinaryBytes;
+use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+
+/// What is over sooner needs no bar.
+const SHOW_AFTER: Duration = Duration::from_millis(500);
+/// How often the bar looks at the counter.
+const REFRESH: Duration = Duration::from_millis(100);
+/// How wide a bar is where no terminal says it.
+const WIDTH: u16 = 80;
 
 /// Counts the bytes of one connection, both ways. Feeding it costs a look at the clock.
 #[derive(Debug)]
@@ -36,6 +47,10 @@ impl Meter {
         self.last_moved.fetch_max(elapsed, Relaxed);
     }
 
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
     }
@@ -44,27 +59,163 @@ impl Meter {
     pub(crate) fn last_moved(&self) -> Instant {
         self.started + Duration::from_nanos(self.last_moved.load(Relaxed))
     }
+
+    /// How long it has been counting.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
 }
 
 /// One summary line, for people.
 impl fmt::Display for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sent, received) = (self.sent.load(Relaxed), self.received());
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = self.elapsed().as_secs_f64();
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a rate for people"
         )]
-        let rate = ((sent + received) as f64 / seconds.max(1e-9)) as u64;
-        write!(
-            f,
-            "sent {}, received {} in {seconds:.3} s, {}/s",
-            BinaryBytes(sent),
-            BinaryBytes(received),
-            BinaryBytes(rate)
-        )
+        let rate = ((self.sent() + self.received()) as f64 / seconds.max(1e-9)) as u64;
+        let (sent, received) = (BinaryBytes(self.sent()), BinaryBytes(self.received()));
+        write!(f, "sent {sent}, received {received} in {seconds:.3} s, {}/s", BinaryBytes(rate))
+    }
+}
+
+/// Is a bar wanted?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// On a terminal, unless it is over at once.
+    Auto,
+    /// In any case.
+    Always,
+    Never,
+}
+
+/// A bar on stderr that follows a meter until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    /// Dropped to end it.
+    over: Option<Sender<()>>,
+    drawing: Option<JoinHandle<()>>,
+}
+
+/// The bar that is to be seen, for those who want to write beside it.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+impl Bar {
+    /// Follows `meter`; with `total` bytes to send, it knows when that will be done.
+    pub(crate) fn follow(meter: Arc<Meter>, total: Option<u64>, when: When) -> Option<Self> {
+        let wanted = when == When::Always || (when == When::Auto && io::stderr().is_terminal());
+        wanted.then(|| {
+            let (over, hear) = channel();
+            let drawing = thread::spawn(move || {
+                let wait = if when == When::Always { Duration::ZERO } else { SHOW_AFTER };
+                if hear.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                let bar = drawn(total);
+                *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+                loop {
+                    let is_over = hear.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout);
+                    update(&bar, &meter, total);
+                    if is_over {
+                        break;
+                    }
+                }
+                bar.abandon();
+                *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            });
+            Bar { over: Some(over), drawing: Some(drawing) }
+        })
+    }
+}
+
+impl Drop for Bar {
+    /// Draws what has moved in the end.
+    fn drop(&mut self) {
+        drop(self.over.take());
+        let _ = self.drawing.take().map(JoinHandle::join);
+    }
+}
+
+fn drawn(total: Option<u64>) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::term_like(Box::new(PlainStderr))
+    };
+    let template = match total {
+        Some(_) => {
+            "{binary_bytes} of {binary_total_bytes} [{wide_bar:.}] {binary_bytes_per_sec} {elapsed} ETA {eta}{msg}"
+        }
+        None => "{spinner} {msg} {binary_bytes_per_sec} {elapsed}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(total, target).with_style(style.progress_chars("=> "))
+}
+
+fn update(bar: &ProgressBar, meter: &Meter, total: Option<u64>) {
+    let (sent, received) = (meter.sent(), meter.received());
+    let message = match total {
+        Some(_) if received == 0 => String::new(),
+        Some(_) => format!(", received {}", BinaryBytes(received)),
+        None => format!("sent {}, received {}", BinaryBytes(sent), BinaryBytes(received)),
+    };
+    bar.set_message(message);
+    bar.set_position(if total.is_some() { sent } else { sent + received });
+    bar.tick();
+}
+
+/// Writes to stderr while no bar is in the way.
+pub(crate) fn beside_bar(write: impl FnOnce()) {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*shown {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// A stderr that is no terminal, where `--progress=always` draws all the same: each state in the place
+/// of the one before, as pv -f does it.
+#[derive(Debug)]
+struct PlainStderr;
+
+impl TermLike for PlainStderr {
+    fn width(&self) -> u16 {
+        WIDTH
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        io::stderr().write_all(format!("{line}\n").as_bytes())
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        io::stderr().write_all(text.as_bytes())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        io::stderr().write_all(b"\r")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -3,10 +3,17 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use crate::progress;
+
 /// Writes `pipetool: LINE`. A stderr that is gone or full is no reason to fail.
 pub(crate) fn say(line: &str) {
     // One write: lines of two threads or two processes do not mix.
-    let _ = io::stderr().lock().write_all(format!("pipetool: {}\n", harmless(line)).as_bytes());
+    show(&format!("pipetool: {}\n", harmless(line)));
+}
+
+/// Writes `text`, which is known to be harmless, as it is.
+pub(crate) fn show(text: &str) {
+    progress::beside_bar(|| drop(io::stderr().lock().write_all(text.as_bytes())));
 }
 
 /// `text` with control characters escaped: file names and what peers sent may hold escape sequences.

@@ -2,10 +2,20 @@
 
 use std::io::IsTerminal;
 
-use crate::bridge::Local;
-use crate::os::{Sink, Source};
+use crate::bridge::{Local, LocalKind};
+use crate::os::{OneWay, Sink, Source};
 
 /// stdin and stdout as the local side of a bridge.
 pub(crate) fn open() -> Local {
-    Local { source: Some(Source::stdin()), sink: Some(Sink::stdout()), is_terminal: std::io::stdin().is_terminal() }
+    let kind = if std::io::stdin().is_terminal() { LocalKind::Terminal } else { LocalKind::Filter };
+    Local { source: Some(Source::stdin()), sink: Some(Sink::stdout()), kind }
+}
+
+/// The way that bytes go if one of stdin and stdout is a terminal and the other is not.
+pub(crate) fn way_of_redirection() -> Option<OneWay> {
+    match (std::io::stdin().is_terminal(), std::io::stdout().is_terminal()) {
+        (false, true) => Some(OneWay::Out),
+        (true, false) => Some(OneWay::In),
+        _ => None,
+    }
 }

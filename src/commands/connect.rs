@@ -1,10 +1,13 @@
 //! `pipetool connect`: a pipe's client, .NET's `NamedPipeClientStream`.
 
+use std::ffi::OsString;
+
 use anyhow::{Context, Result};
 use clap::Args;
 
 use super::options::{Patience, PipeOptions};
-use super::session;
+use super::program::Program;
+use super::session::{Sessions, exit};
 use crate::exit::Exit;
 use crate::os::{Seen, find_elsewhere};
 use crate::pipe::{PipeAddress, PipeStream};
@@ -15,21 +18,31 @@ use crate::{interrupt, stderr, stdio};
 #[command(after_help = "Examples:\n  \
     echo hi | pipetool connect jobs              say hi to whoever serves 'jobs'\n  \
     pipetool connect -w 5 ./x.sock               talk to a socket; give up after 5 seconds\n  \
-    pipetool connect -d in log > log.txt         receive only")]
+    pipetool connect -d in log > log.txt         receive only\n  \
+    pipetool connect jobs -- ./worker            a program whose stdin and stdout are the pipe")]
 pub(crate) struct Connect {
     #[command(flatten)]
     options: PipeOptions,
+
+    /// A program whose stdin and stdout are the pipe: pipetool becomes it
+    #[arg(last = true)]
+    command: Vec<OsString>,
 }
 
 impl Connect {
     pub(crate) fn run(&self) -> Result<Exit> {
         let options = &self.options;
+        let sessions = Sessions::new(options)?;
+        let program = Program::typed(&self.command, options, &sessions);
         interrupt::watch().context("could not watch for signals")?;
-        let pipe = PipeStream::connect(&options.pipe, options.peer_rule(), options.wait.limit(), |seen| {
+        let pipe = PipeStream::connect(&options.pipe, &options.manner(), options.wait.limit(), |seen| {
             self.say_what_we_wait_for(seen);
         })
         .with_context(|| format!("could not connect to '{}'", options.pipe))?;
-        session::hold(&mut stdio::open(), pipe, options, &options.rules(false))
+        match program {
+            Some(program) => program.take_over(pipe),
+            None => sessions.hold(&mut stdio::open(), pipe, &options.rules(false)).map(|session| exit(&session)),
+        }
     }
 
     /// Somebody who sits and waits may have mistyped the name. Who gave `--wait` gets an answer anyway.
@@ -43,6 +56,8 @@ impl Connect {
             Seen::Nothing => "nothing is there yet",
             Seen::Stale => "a stale socket is there, whose server has gone",
             Seen::Busy => "its server is busy with other clients",
+            Seen::NoWriter => "a FIFO is there that nobody writes to",
+            Seen::NoReader => "a FIFO is there that nobody reads",
         };
         let elsewhere = match &options.pipe {
             PipeAddress::Name(name) if seen == Seen::Nothing => find_elsewhere(name, &place),

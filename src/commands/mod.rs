@@ -3,8 +3,10 @@
 
 mod connect;
 mod options;
+mod program;
 mod serve;
 mod session;
+mod slots;
 mod usage;
 
 use std::ffi::OsString;

@@ -1,15 +1,19 @@
 //! The options that several subcommands share, each with one meaning, and the grammar of their values.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::Args;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::bridge::{Finish, Rules};
 use crate::os;
-use crate::pipe::{Direction, PeerRule, PipeAddress};
-use crate::stderr;
+use crate::os::OneWay;
+use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
+use crate::progress::When;
+use crate::{stderr, stdio};
 
 /// What every command that bridges one pipe to stdin and stdout takes.
 #[derive(Args, Debug)]
@@ -19,9 +23,10 @@ pub(crate) struct PipeOptions {
     pub(crate) pipe: PipeAddress,
 
     /// Which way bytes go, from this side: receive, send, or both
-    #[arg(short, long, value_name = "in|out|inout", default_value = "inout", hide_possible_values = true,
+    /// [default: inout; for a FIFO the way of the one of stdin and stdout that is no terminal]
+    #[arg(short, long, value_name = "in|out|inout", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["in", "out", "inout"]).map(|text| direction(&text)))]
-    pub(crate) direction: Direction,
+    direction: Option<Direction>,
 
     /// How long to wait for the other side; 0 tries once. Exit code 124 when it is over
     #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
@@ -45,9 +50,29 @@ pub(crate) struct PipeOptions {
     #[arg(long, value_name = "user|any|NAME", value_parser = peer_rule)]
     pub(crate) peer: Option<PeerRule>,
 
+    /// Kernel buffers of the pipe, such as 64KiB or 1MB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    buffer_size: Option<usize>,
+
+    /// A live bar on stderr: bytes, rate, time (auto: only on a terminal, and not for what is over at once)
+    #[arg(short, long, value_name = "auto|always|never", num_args = 0..=1, require_equals = true,
+          default_missing_value = "auto", default_value = "never", hide_default_value = true, hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["auto", "always", "never"]).map(|text| when(&text)))]
+    pub(crate) progress: When,
+
     /// Print a line at the end: bytes, time, rate
-    #[arg(long)]
-    pub(crate) stats: bool,
+    #[arg(long, value_name = "json", num_args = 0..=1, require_equals = true, default_missing_value = "text",
+          hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["text", "json"]).map(|text| statistics(&text)))]
+    pub(crate) stats: Option<Statistics>,
+
+    /// Show what passes, both ways, on stderr as hexdump -C does
+    #[arg(short = 'x', long)]
+    pub(crate) hex: bool,
+
+    /// Write that to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
 
     /// Say what happens, on stderr
     #[arg(short, long)]
@@ -55,19 +80,43 @@ pub(crate) struct PipeOptions {
 }
 
 impl PipeOptions {
-    pub(crate) fn peer_rule(&self) -> PeerRule {
+    pub(crate) fn manner(&self) -> Manner {
         let by_default = || if self.pipe.is_shared_name() { PeerRule::same_user() } else { PeerRule::Any };
-        self.peer.unwrap_or_else(by_default)
+        Manner {
+            direction: self.direction.unwrap_or_default(),
+            one_way: self.one_way(),
+            rule: self.peer.unwrap_or_else(by_default),
+            buffer_size: self.buffer_size,
+        }
+    }
+
+    fn one_way(&self) -> Option<OneWay> {
+        match self.direction {
+            Some(Direction::In) => Some(OneWay::In),
+            Some(Direction::Out) => Some(OneWay::Out),
+            Some(Direction::InOut) => None,
+            None => stdio::way_of_redirection(),
+        }
     }
 
     pub(crate) fn rules(&self, keep_open: bool) -> Rules {
         Rules {
-            direction: self.direction,
             finish: self.finish,
             idle_timeout: self.idle_timeout.limit(),
             quit_after: self.quit_after.limit(),
             keep_open,
         }
+    }
+
+    /// Does anything that was asked for need the bytes to pass through this process?
+    pub(crate) fn must_see_bytes(&self) -> bool {
+        let timed = self.idle_timeout.limit().or(self.quit_after.limit()).is_some();
+        let shown = self.hex || self.log.is_some() || self.progress != When::Never;
+        timed || shown || self.stats.is_some()
+    }
+
+    pub(crate) fn log_name(&self) -> String {
+        self.log.as_ref().map(|path| format!("'{}'", path.display())).unwrap_or_default()
     }
 
     /// A line about what happens, for those who asked for it.
@@ -104,6 +153,33 @@ fn patience(text: &str) -> Result<Patience, String> {
         .or_else(|| humantime::parse_duration(text).ok())
         .map(Patience::For)
         .ok_or_else(|| "expected a duration such as 250ms, 5s, 2m or 1h, a number of seconds, or 'forever'".into())
+}
+
+/// How `--stats` looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Statistics {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+fn statistics(text: &str) -> Statistics {
+    if text == "json" { Statistics::Json } else { Statistics::Text }
+}
+
+fn when(text: &str) -> When {
+    match text {
+        "always" => When::Always,
+        "never" => When::Never,
+        _ => When::Auto,
+    }
+}
+
+/// `64KiB` is 1024 bytes each, `1MB` a million, a bare number bytes.
+fn size(text: &str) -> Result<usize, String> {
+    let bytes = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB".into())
 }
 
 fn finish(when: &str) -> Finish {

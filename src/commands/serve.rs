@@ -1,22 +1,33 @@
 //! `pipetool serve`: a pipe's server, .NET's `NamedPipeServerStream`.
 
-use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Error, Result};
 use clap::Args;
 
 use super::options::{self, PipeOptions};
-use super::session;
-use crate::bridge::Local;
+use super::program::Program;
+use super::session::{Sessions, exit, is_fatal};
+use super::slots::Slots;
+use crate::bridge::Session;
 use crate::exit::Exit;
-use crate::os::{Access, OwnedName, ReadyHandle};
+use crate::os::{self, Access, OwnedName, ReadyHandle, Wake};
 use crate::pipe::{Listener, PipeStream};
 use crate::{interrupt, stdio};
+
+/// A client costs one thread, which sleeps while its COMMAND runs.
+const SMALL_STACK: usize = 128 * 1024;
 
 /// Create a pipe, wait for a client, and bridge it to stdin and stdout
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     pipetool serve jobs                          print what one client sends, send it what is typed\n  \
     pipetool serve -k log -d in >> log.txt       collect what one client after another sends\n  \
-    pipetool serve ./x.sock < answer.txt         give a file to the first client")]
+    pipetool serve ./x.sock < answer.txt         give a file to the first client\n  \
+    pipetool serve -k web -- ./handler.sh        a program for each client, all at once")]
 pub(crate) struct Serve {
     #[command(flatten)]
     options: PipeOptions,
@@ -24,6 +35,14 @@ pub(crate) struct Serve {
     /// Go on to the next client: stdin goes to whoever is connected, stdout collects all
     #[arg(short, long)]
     keep_open: bool,
+
+    /// With -k and COMMAND: how many clients at once; the others wait
+    #[arg(long, value_name = "N")]
+    max_clients: Option<NonZeroUsize>,
+
+    /// Take the name over from a server that has it; that one is told nothing
+    #[arg(long)]
+    replace: bool,
 
     /// Permissions of the socket, exact whatever the umask [default: 600]
     #[arg(long, value_name = "OCTAL", value_parser = options::permissions)]
@@ -36,12 +55,17 @@ pub(crate) struct Serve {
     /// Write a newline to this inherited file descriptor once a client can connect
     #[arg(long, value_name = "N")]
     ready_fd: Option<u32>,
+
+    /// A program whose stdin and stdout are the pipe: pipetool becomes it, or with -k runs one per client
+    #[arg(last = true)]
+    command: Vec<OsString>,
 }
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<Exit> {
-        let options = &self.options;
         let ready = self.ready_handle()?;
+        let sessions = Sessions::new(&self.options)?;
+        let program = Program::typed(&self.command, &self.options, &sessions);
         let name = OwnedName::default();
         let _removed_at_death = interrupt::at_death({
             let name = name.clone();
@@ -51,28 +75,69 @@ impl Serve {
 
         let listener = self.listen(&name)?;
         self.announce(ready)?;
-        let mut local = stdio::open();
-        if self.keep_open {
-            return self.serve_one_after_another(&listener, &mut local);
+        match (program, self.keep_open) {
+            (None, false) => {
+                let pipe = self.one_client(listener)?;
+                sessions.hold(&mut stdio::open(), pipe, &self.options.rules(false)).map(|session| exit(&session))
+            }
+            (None, true) => self.one_after_another(&listener, &sessions),
+            (Some(program), false) => program.take_over(self.one_client(listener)?),
+            (Some(program), true) => self.all_at_once(listener, program),
         }
-        let pipe = self.accept(&listener)?;
-        // The next server can start; clients that come now wait for it.
-        drop(listener);
-        session::hold(&mut local, pipe, options, &options.rules(false))
     }
 
-    fn serve_one_after_another(&self, listener: &Listener, local: &mut Local) -> Result<Exit> {
-        let options = &self.options;
-        loop {
-            let pipe = self.accept(listener)?;
-            match session::hold(local, pipe, options, &options.rules(true)) {
-                Ok(Exit::StdoutClosed) => return Ok(Exit::StdoutClosed),
-                Err(error) if session::is_fatal(&error) => return Err(error),
-                // One client's trouble is said, and is not the next one's.
-                Err(error) => drop(Exit::of_error(&error)),
+    /// The only client. The next server can start then; clients that come meanwhile wait for it.
+    fn one_client(&self, listener: Listener) -> Result<PipeStream> {
+        let never = Wake::new().context("could not wait")?;
+        let client = self.accept(&listener, &never)?;
+        drop(listener);
+        client.context("could not wait")
+    }
+
+    fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>) -> Result<Exit> {
+        let never = Wake::new().context("could not wait")?;
+        let mut local = stdio::open();
+        while let Some(pipe) = self.accept(listener, &never)? {
+            match sessions.hold(&mut local, pipe, &self.options.rules(true)) {
+                Ok(Session::StdoutClosed) => return Ok(Exit::StdoutClosed),
+                Err(error) if is_fatal(&error) => return Err(error),
+                Err(error) => said(&error),
                 Ok(_) => {}
             }
         }
+        Ok(Exit::Done)
+    }
+
+    /// A COMMAND for each client, until SIGTERM: then those that run may finish.
+    fn all_at_once(&self, listener: Listener, program: Program<'_>) -> Result<Exit> {
+        os::raise_handle_limit();
+        let wake = Arc::new(Wake::new().context("could not wait")?);
+        let slots = Slots::new(self.max_clients);
+        interrupt::wind_down_first({
+            let (wake, slots) = (Arc::clone(&wake), slots.clone());
+            move || {
+                wake.give();
+                slots.close();
+            }
+        });
+        let ended = thread::scope(|scope| {
+            while let Some(slot) = slots.take() {
+                let Some(pipe) = self.accept(&listener, &wake)? else { break };
+                let serve_one = move || {
+                    program.serve(pipe).map_or_else(|error| said(&error), drop);
+                    drop(slot);
+                };
+                let started = thread::Builder::new().stack_size(SMALL_STACK).spawn_scoped(scope, serve_one);
+                if let Err(error) = started {
+                    said(&Error::from(error).context("could not serve a client"));
+                }
+            }
+            // No new clients while the last ones finish.
+            drop(listener);
+            Ok(Exit::Done)
+        });
+        interrupt::end_of_wind_down();
+        ended
     }
 
     fn ready_handle(&self) -> Result<Option<ReadyHandle>> {
@@ -81,8 +146,8 @@ impl Serve {
     }
 
     fn listen(&self, name: &OwnedName) -> Result<Listener> {
-        let access = Access { permissions: self.permissions, group: self.group };
-        Listener::bind(&self.options.pipe, self.options.peer_rule(), access, self.keep_open, name)
+        let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
+        Listener::bind(&self.options.pipe, self.options.manner(), access, self.keep_open, name)
             .with_context(|| format!("could not serve '{}'", self.options.pipe))
     }
 
@@ -93,10 +158,15 @@ impl Serve {
         ready.map_or(Ok(()), ReadyHandle::ready).context("could not write to '--ready-fd'")
     }
 
-    fn accept(&self, listener: &Listener) -> Result<PipeStream> {
+    fn accept(&self, listener: &Listener, wake: &Wake) -> Result<Option<PipeStream>> {
         let options = &self.options;
         listener
-            .accept(options.wait.limit(), |refusal| options.notice(|| format!("refused a client: {refusal}")))
+            .accept(options.wait.limit(), wake, |refusal| options.notice(|| format!("refused a client: {refusal}")))
             .with_context(|| format!("could not serve '{}'", options.pipe))
     }
+}
+
+/// One client's trouble is said, and is not the next one's.
+fn said(error: &Error) {
+    let _said: Exit = Exit::of_error(error);
 }

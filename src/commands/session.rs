@@ -1,37 +1,96 @@
-//! One connection, as serve and connect have it: said with -v, counted, moved, and its failures put
-//! into the user's words.
+//! One connection, as serve and connect have it: said with -v, counted, shown, moved, and its failures
+//! put into the user's words.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
+use serde_json::json;
 
-use super::options::PipeOptions;
-use crate::bridge::{Failure, Local, Rules, Session, bridge};
+use super::options::{PipeOptions, Statistics};
+use crate::bridge::{Failure, Local, LocalKind, Observer, Rules, Session, bridge};
+use crate::dump::Dump;
 use crate::exit::Exit;
+use crate::os::Peer;
 use crate::pipe::{PipeAddress, PipeStream};
-use crate::progress::Meter;
+use crate::progress::{Bar, Meter};
 use crate::{interrupt, stderr};
 
-/// Bridges `pipe` to stdin and stdout until the session is over.
-pub(crate) fn hold(local: &mut Local, pipe: PipeStream, options: &PipeOptions, rules: &Rules) -> Result<Exit> {
-    let meter = Arc::new(Meter::start());
-    let statistics = options.stats.then(|| {
-        let meter = Arc::clone(&meter);
-        interrupt::at_death(move || stderr::say(&meter.to_string()))
-    });
-    options.notice(|| format!("connected to {}", pipe.peer));
-    let ended = bridge(local, pipe, rules, &meter);
-    drop(statistics);
-    if options.stats {
-        stderr::say(&meter.to_string());
+/// What belongs to all sessions of a process.
+#[derive(Debug)]
+pub(crate) struct Sessions<'a> {
+    options: &'a PipeOptions,
+    dump: Dump,
+    count: AtomicU64,
+}
+
+impl<'a> Sessions<'a> {
+    /// Opens what `options` ask for besides the pipe.
+    pub(crate) fn new(options: &'a PipeOptions) -> Result<Self> {
+        let log = options.log.as_deref();
+        let dump =
+            Dump::open(options.hex, log).with_context(|| format!("could not write to {}", options.log_name()))?;
+        Ok(Sessions { options, dump, count: AtomicU64::new(0) })
     }
-    options.notice(|| format!("closed: {meter}"));
-    match ended {
-        Ok(Session::Over) => Ok(Exit::Done),
-        Ok(Session::StdoutClosed) => Ok(Exit::StdoutClosed),
-        Ok(Session::Idle) => Err(idle(options)),
-        Err(failure) => Err(in_words(failure, &options.pipe)),
+
+    /// Bridges `pipe` to the local side until the session is over; one that was idle for too long has
+    /// failed.
+    pub(crate) fn hold(&self, local: &mut Local, pipe: PipeStream, rules: &Rules) -> Result<Session> {
+        let options = self.options;
+        let number = self.count.fetch_add(1, SeqCst) + 1;
+        let (meter, peer) = (Arc::new(Meter::start()), pipe.peer);
+        options.notice(|| format!("connected to {}", pipe.peer_name()));
+        let summary = {
+            let (meter, format, pipe) = (Arc::clone(&meter), options.stats, options.pipe.to_string());
+            move || statistics(&meter, format, &pipe, peer)
+        };
+        let told_at_death = interrupt::at_death(summary.clone());
+        let bar = Bar::follow(Arc::clone(&meter), local.length(), options.progress);
+
+        let (sent, received) = (self.dump.direction(number, ">"), self.dump.direction(number, "<"));
+        let shown = self.dump.is_wanted();
+        let observer =
+            Observer { meter: &meter, sent: shown.then_some(&sent as _), received: shown.then_some(&received as _) };
+        let ended = bridge(local, pipe, rules, &observer);
+
+        drop((told_at_death, bar));
+        summary();
+        options.notice(|| format!("closed: {meter}"));
+        match (ended, self.dump.take_error()) {
+            (Ok(Session::Idle), _) => Err(idle(options)),
+            (Ok(_), Some(error)) => {
+                Err(error).with_context(|| format!("could not write all to {}", options.log_name()))
+            }
+            (Ok(session), None) => Ok(session),
+            (Err(failure), _) => Err(in_words(failure, &options.pipe, local.kind)),
+        }
+    }
+}
+
+/// The one line at the end.
+fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Option<Peer>) {
+    match format {
+        None => {}
+        Some(Statistics::Text) => stderr::say(&meter.to_string()),
+        Some(Statistics::Json) => {
+            let line = json!({
+                "pipe": pipe,
+                "sent": meter.sent(),
+                "received": meter.received(),
+                "seconds": meter.elapsed().as_secs_f64(),
+                "peer": peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })),
+            });
+            stderr::show(&format!("{line}\n"));
+        }
+    }
+}
+
+/// How the program ends after a session that did not fail.
+pub(crate) fn exit(session: &Session) -> Exit {
+    match session {
+        Session::StdoutClosed => Exit::StdoutClosed,
+        Session::Over | Session::QuitAfter | Session::Idle => Exit::Done,
     }
 }
 
@@ -56,10 +115,14 @@ fn idle(options: &PipeOptions) -> Error {
         .context(format!("could not go on with '{}'", options.pipe))
 }
 
-fn in_words(failure: Failure, pipe: &PipeAddress) -> Error {
+fn in_words(failure: Failure, pipe: &PipeAddress, local: LocalKind) -> Error {
+    let (input, output) = match local {
+        LocalKind::Command => ("could not read from COMMAND", "could not write to COMMAND"),
+        LocalKind::Filter | LocalKind::Terminal => ("could not read 'stdin'", "could not write to 'stdout'"),
+    };
     match failure {
-        Failure::Stdin(error) => Error::from(error).context(LocalEnd("could not read 'stdin'")),
-        Failure::Stdout(error) => Error::from(error).context(LocalEnd("could not write to 'stdout'")),
+        Failure::Stdin(error) => Error::from(error).context(LocalEnd(input)),
+        Failure::Stdout(error) => Error::from(error).context(LocalEnd(output)),
         Failure::Send(error) => Error::from(error).context(format!("could not send to '{pipe}'")),
         Failure::Receive(error) => Error::from(error).context(format!("could not receive from '{pipe}'")),
         Failure::Reset => anyhow!(

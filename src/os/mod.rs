@@ -17,25 +17,33 @@ mod imp;
 pub(crate) use imp::{
     Access,               // permissions and group of a pipe we create
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
+    Connector,            // a server that we look for
     INTERRUPT,            // what Ctrl-C is called
     Listener,             // a pipe that we serve
     OwnedName,            // the name of such a pipe, ours to remove
     Place,                // where a pipe address leads on this system
     ReadyHandle,          // --ready-fd
+    SIGTERM,              // what asks a server to end when its clients are done
     STDOUT_CLOSED_CODE,   // the exit code of a filter whose stdout has no reader
     Sink,                 // where a pump writes to
     Source,               // where a pump reads from, with what it took and could not deliver
     Stream,               // a connection before anything has moved
     Wake,                 // stops a pump
+    become_command,       // this process goes on as another program
     current_user,         // this process's user ID
     die_of_closed_stdout, // end as filters do when stdout has no reader
     die_of_signal,        // end as if a signal had not been caught
+    end_politely,         // asks a child to end
     error_text,           // an error code's text
+    exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
     group_id,             // a group by name
+    keep_from_children,   // no handle reaches a child by accident
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
+    prepare_child,        // what a child has to have of its own
+    private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
-    try_connect,          // one attempt to connect
+    raise_handle_limit,   // room for many clients
     user_id,              // a user by name
     user_name,            // a user's name
 };
@@ -45,8 +53,30 @@ pub(crate) use imp::{
 pub(crate) struct Peer {
     /// User ID: the effective one when the peer connected, or began to listen.
     pub(crate) user: u32,
+    /// Its group's ID.
+    pub(crate) group: u32,
     /// Process ID; unknown for a peer in another PID namespace.
     pub(crate) pid: Option<u32>,
+}
+
+/// What came of a wait for a client.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// A client.
+    Client(Stream),
+    /// None came in time.
+    TimedOut,
+    /// The wake signal was given.
+    Woken,
+}
+
+/// What is told of the bytes that a pump has delivered.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch<'a> {
+    /// How many, piece by piece.
+    pub(crate) count: &'a dyn Fn(usize),
+    /// Which: with this they have to pass through our memory.
+    pub(crate) show: Option<&'a dyn Fn(&[u8])>,
 }
 
 /// Why a pump stopped.
@@ -82,4 +112,17 @@ pub(crate) enum Seen {
     Stale,
     /// A server with so many clients waiting that no more fit.
     Busy,
+    /// A FIFO that nobody writes to.
+    NoWriter,
+    /// A FIFO that nobody reads.
+    NoReader,
+}
+
+/// Which way bytes go, from our side, through a pipe that has one way only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OneWay {
+    /// We receive.
+    In,
+    /// We send.
+    Out,
 }

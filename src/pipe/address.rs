@@ -62,7 +62,7 @@ impl PipeAddress {
             PipeAddress::Path(path) => Place::at_path(path),
             PipeAddress::Abstract(name) => Place::in_abstract_namespace(name),
             PipeAddress::Remote { host, name } => Place::on_host(host, name),
-            PipeAddress::Fifo(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "FIFOs are not supported yet")),
+            PipeAddress::Fifo(path) => Place::fifo(path),
             PipeAddress::Handles(..) => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "inherited handles (fd:N) are not supported yet"))
             }

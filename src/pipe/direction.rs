@@ -1,5 +1,7 @@
 //! Which way bytes go, always from this process's side (.NET's `PipeDirection`).
 
+use crate::os::OneWay;
+
 /// What this process does with the pipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -21,5 +23,14 @@ impl Direction {
     /// Do we receive?
     pub(crate) fn receives(self) -> bool {
         self != Direction::Out
+    }
+}
+
+impl From<OneWay> for Direction {
+    fn from(way: OneWay) -> Self {
+        match way {
+            OneWay::In => Direction::In,
+            OneWay::Out => Direction::Out,
+        }
     }
 }

@@ -3,14 +3,14 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{PeerRule, PipeAddress, PipeStream};
-use crate::os::{self, Access, OwnedName};
+use super::{Manner, PipeAddress, PipeStream};
+use crate::os::{self, Accepted, Access, OwnedName, Wake};
 
 /// A pipe that we serve. Its name is removed on drop, if it is still ours.
 #[derive(Debug)]
 pub(crate) struct Listener {
     inner: os::Listener,
-    rule: PeerRule,
+    manner: Manner,
 }
 
 impl Listener {
@@ -21,31 +21,42 @@ impl Listener {
     /// the name, `InvalidInput` and `Unsupported` for what this kind of pipe cannot have.
     pub(crate) fn bind(
         address: &PipeAddress,
-        rule: PeerRule,
+        manner: Manner,
         access: Access,
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
-        Ok(Listener { inner: os::Listener::bind(&address.place()?, access, many, name)?, rule })
+        Ok(Listener { inner: os::Listener::bind(&address.place()?, manner.one_way, access, many, name)?, manner })
     }
 
     /// Waits for the next client that may talk to us. One that may not is closed before a byte moves,
-    /// told to `refused`, and does not end the wait.
+    /// told to `refused`, and does not end the wait. Nothing once `wake` was given.
     ///
     /// # Errors
     /// `TimedOut` when none came within `wait`.
-    pub(crate) fn accept(&self, wait: Option<Duration>, mut refused: impl FnMut(io::Error)) -> io::Result<PipeStream> {
+    pub(crate) fn accept(
+        &self,
+        wait: Option<Duration>,
+        wake: &Wake,
+        mut refused: impl FnMut(io::Error),
+    ) -> io::Result<Option<PipeStream>> {
         let start = Instant::now();
         loop {
             let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
-            let Some(stream) = self.inner.accept(left)? else {
-                let waited = humantime::format_duration(wait.unwrap_or_default());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no client came within {waited}")));
+            let stream = match self.inner.accept(left, wake)? {
+                Accepted::Client(stream) => stream,
+                Accepted::Woken => return Ok(None),
+                Accepted::TimedOut => return Err(nobody_came(wait.unwrap_or_default())),
             };
-            match PipeStream::checked(stream, self.rule) {
-                Ok(stream) => return Ok(stream),
+            match PipeStream::checked(stream, &self.manner) {
+                Ok(stream) => return Ok(Some(stream)),
                 Err(refusal) => refused(refusal),
             }
         }
     }
+}
+
+fn nobody_came(wait: Duration) -> io::Error {
+    let within = if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
+    io::Error::new(io::ErrorKind::TimedOut, format!("no client came{within}"))
 }

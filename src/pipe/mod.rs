@@ -4,11 +4,13 @@
 pub(crate) mod address;
 pub(crate) mod direction;
 pub(crate) mod listener;
+pub(crate) mod manner;
 pub(crate) mod peer;
 pub(crate) mod stream;
 
 pub(crate) use address::PipeAddress;
 pub(crate) use direction::Direction;
 pub(crate) use listener::Listener;
+pub(crate) use manner::Manner;
 pub(crate) use peer::PeerRule;
 pub(crate) use stream::PipeStream;

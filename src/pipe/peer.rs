@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn only_the_user_and_root_pass() {
-        let peer = |user| Peer { user, pid: None };
+        let peer = |user| Peer { user, group: user, pid: None };
         assert!(PeerRule::User(1000).check(&peer(1000)).is_ok());
         assert!(PeerRule::User(1000).check(&peer(0)).is_ok());
         assert!(PeerRule::User(0).check(&peer(1000)).is_err());

@@ -1,11 +1,12 @@
 //! A connection whose peer may talk to us, and the wait for a server.
 
 use std::io;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Direction, PeerRule, PipeAddress};
-use crate::os::{self, Attempt, Connection, Peer, Seen, Sink, Source, Stream};
+use super::{Direction, Manner, PeerRule, PipeAddress};
+use crate::os::{Attempt, Connection, Connector, OneWay, Peer, Seen, Sink, Source, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
 /// so long that it costs nothing.
@@ -14,19 +15,30 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// After this long the user is told what we wait for.
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
 
-/// A connection. Dropping it leaves without harm to the peer.
+/// A connection.
 #[derive(Debug)]
 pub(crate) struct PipeStream {
     stream: Stream,
-    /// Who is at the other end.
-    pub(crate) peer: Peer,
+    /// Who is at the other end; a FIFO does not say.
+    pub(crate) peer: Option<Peer>,
+    /// Which way its bytes go.
+    pub(crate) direction: Direction,
 }
 
 impl PipeStream {
-    pub(super) fn checked(stream: Stream, rule: PeerRule) -> io::Result<Self> {
+    /// `stream`, if its peer may talk to us.
+    pub(super) fn checked(stream: Stream, manner: &Manner) -> io::Result<Self> {
         let peer = stream.peer()?;
-        rule.check(&peer)?;
-        Ok(PipeStream { stream, peer })
+        let direction = match (&peer, manner.rule) {
+            (Some(peer), rule) => {
+                rule.check(peer)?;
+                manner.direction
+            }
+            (None, PeerRule::User(_)) => return Err(nobody_knows()),
+            (None, PeerRule::Any) => manner.one_way.map_or(manner.direction, Direction::from),
+        };
+        manner.buffer_size.map_or(Ok(()), |size| stream.set_buffer_size(size))?;
+        Ok(PipeStream { stream, peer, direction })
     }
 
     /// Connects, waiting for a server that is not there yet or is busy: for `wait`, or for ever, but
@@ -34,20 +46,20 @@ impl PipeStream {
     ///
     /// # Errors
     /// `TimedOut` when the wait is over; at once what waiting cannot mend, and `PermissionDenied` for a
-    /// server that `rule` refuses (trying again would be a new client for it each time).
+    /// server that the rule refuses (trying again would be a new client for it each time).
     pub(crate) fn connect(
         address: &PipeAddress,
-        rule: PeerRule,
+        manner: &Manner,
         wait: Option<Duration>,
         mut waiting: impl FnMut(Seen),
     ) -> io::Result<Self> {
-        let place = address.place()?;
+        let mut connector = Connector::new(address.place()?, manner.one_way);
         let start = Instant::now();
         let mut pause = PAUSES.0;
         let mut told = false;
         loop {
-            let seen = match os::try_connect(&place)? {
-                Attempt::Connected(stream) => return Self::checked(stream, rule),
+            let seen = match connector.attempt()? {
+                Attempt::Connected(stream) => return Self::checked(stream, manner),
                 Attempt::NotYet(seen) => seen,
             };
             let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
@@ -63,19 +75,33 @@ impl PipeStream {
         }
     }
 
-    /// The ends that bytes move through. The half that `direction` has no use for is ended at once, as
-    /// .NET does after the connection, if `tell`.
-    pub(crate) fn into_ends(self, direction: Direction, tell: bool) -> (Option<Source>, Option<Sink>, Connection) {
-        let (source, sink, connection) = self.stream.into_ends();
-        let (mut source, mut sink) = (Some(source), Some(sink));
-        if tell && !direction.sends() {
-            sink.take().into_iter().for_each(Sink::finish);
+    /// Ends the half that the direction has no use for, as .NET does after the connection.
+    pub(crate) fn end_unused_half(&self) {
+        match self.direction {
+            Direction::In => self.stream.keep_only(OneWay::In),
+            Direction::Out => self.stream.keep_only(OneWay::Out),
+            Direction::InOut => {}
         }
-        if tell && !direction.receives() {
-            source.take().into_iter().for_each(Source::close);
-        }
-        (source, sink, connection)
     }
+
+    /// The ends that bytes move through.
+    pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
+        self.stream.into_ends()
+    }
+
+    /// The pipe as a program's stdin and stdout.
+    pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
+        self.stream.into_stdio()
+    }
+
+    /// The peer, for people.
+    pub(crate) fn peer_name(&self) -> String {
+        self.peer.map_or_else(|| "a FIFO, which does not say who is there".to_owned(), |peer| peer.to_string())
+    }
+}
+
+fn nobody_knows() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a FIFO does not say who is there, so '--peer' cannot be kept to")
 }
 
 fn too_late(wait: Duration, seen: Seen) -> io::Error {
@@ -83,6 +109,8 @@ fn too_late(wait: Duration, seen: Seen) -> io::Error {
         Seen::Nothing => "there is no such pipe",
         Seen::Stale => "a stale socket is there",
         Seen::Busy => "the server is busy with other clients",
+        Seen::NoWriter => "nobody writes to the FIFO",
+        Seen::NoReader => "nobody reads the FIFO",
     };
     let waited = if wait.is_zero() { String::new() } else { format!(" after {}", humantime::format_duration(wait)) };
     io::Error::new(io::ErrorKind::TimedOut, format!("{what}{waited}"))

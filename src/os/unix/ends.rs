@@ -5,6 +5,7 @@
 use std::io::{IoSlice, IoSliceMut, IsTerminal};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 
 use rustix::fs::FileType;
@@ -49,7 +50,9 @@ enum Kind {
     Pipe,
     /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll.
     SmallPieces,
-    /// As above, and reading it in the background would stop us (SIGTTIN).
+    /// Our own open FIFO, non-blocking: nobody else can change that.
+    NonBlocking,
+    /// As SmallPieces, and reading it in the background would stop us (SIGTTIN).
     Terminal,
     /// Regular files and devices: never long.
     File,
@@ -84,9 +87,14 @@ impl Source {
         Source::new(Handle::Standard(rustix::stdio::stdin()))
     }
 
-    /// A file that is ours alone.
+    /// A file that is ours to close.
     pub(super) fn owned(fd: OwnedFd) -> Self {
         Source::new(Handle::Owned(fd))
+    }
+
+    /// What a child writes.
+    pub(crate) fn child_output(output: ChildStdout) -> Self {
+        Source::owned(output.into())
     }
 
     /// What the peer of a connection sends.
@@ -102,6 +110,14 @@ impl Source {
     /// Bytes taken and not delivered.
     pub(crate) fn undelivered(&self) -> &[u8] {
         &self.buffer[self.taken.clone()]
+    }
+
+    /// How many bytes are still to come, where a file says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let found = rustix::fs::fstat(&self.handle).ok()?;
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        let (size, at) = (u64::try_from(found.st_size).ok()?, rustix::fs::tell(&self.handle).ok()?);
+        is_file.then(|| size.saturating_sub(at))
     }
 
     /// Takes no more: whoever writes there learns that nobody reads.
@@ -141,7 +157,7 @@ impl Source {
         match self.kind {
             Kind::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT).map(|(read, _)| read),
             Kind::Pipe => read_without_waiting(fd, buffer),
-            Kind::SmallPieces | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer),
+            Kind::SmallPieces | Kind::NonBlocking | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer),
         }
     }
 
@@ -172,9 +188,19 @@ impl Sink {
         Sink::new(Handle::Standard(rustix::stdio::stdout()))
     }
 
-    /// A file that is ours alone.
-    pub(super) fn owned(fd: OwnedFd) -> Self {
+    /// A file that is ours to close.
+    fn owned(fd: OwnedFd) -> Self {
         Sink::new(Handle::Owned(fd))
+    }
+
+    /// A FIFO that we opened ourselves, non-blocking.
+    pub(super) fn fifo(fd: OwnedFd) -> Self {
+        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking }
+    }
+
+    /// What a child reads.
+    pub(crate) fn child_input(input: ChildStdin) -> Self {
+        Sink::owned(input.into())
     }
 
     /// What the peer of a connection receives.
@@ -214,7 +240,7 @@ impl Sink {
                 written => written,
             },
             Kind::SmallPieces | Kind::Terminal => rustix::io::write(fd, &bytes[..bytes.len().min(PIPE_BUF)]),
-            Kind::File => rustix::io::write(fd, bytes),
+            Kind::NonBlocking | Kind::File => rustix::io::write(fd, bytes),
         }
     }
 }

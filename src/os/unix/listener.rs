@@ -1,4 +1,4 @@
-//! A pipe that we serve: a socket under a name, private before anybody can reach it.
+//! A pipe that we serve: a socket under a name, or a FIFO, private before anybody can reach it.
 
 use std::fs;
 use std::io;
@@ -16,10 +16,13 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
+use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::place::Place;
 use super::pump::poll;
 use super::stream::Stream;
+use super::wake::Wake;
+use crate::os::{Accepted, Attempt, OneWay};
 
 /// Only the user may connect, unless told otherwise.
 const PRIVATE: u32 = 0o600;
@@ -27,6 +30,8 @@ const PRIVATE: u32 = 0o600;
 const LONG_BACKLOG: i32 = i32::MAX;
 /// Where one client alone will be served, the least that may wait: they are reset when it has come.
 const SHORTEST_BACKLOG: i32 = 0;
+/// How often we look whether somebody has opened a FIFO.
+const FIFO_PAUSE: Duration = Duration::from_millis(10);
 /// Without free file descriptors (EMFILE, ENFILE) nobody can be accepted until somebody closes one.
 const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(50);
 
@@ -37,55 +42,116 @@ pub(crate) struct Access {
     pub(crate) permissions: Option<u32>,
     /// The group the file is given to.
     pub(crate) group: Option<u32>,
+    /// Is the name taken over from a server that has it?
+    pub(crate) replace: bool,
 }
 
 /// A pipe that clients can connect to.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: OwnedFd,
+    entrance: Entrance,
     name: OwnedName,
+    many: bool,
+}
+
+/// Where clients come in.
+#[derive(Debug)]
+enum Entrance {
+    Socket(OwnedFd),
+    Fifo(Fifo),
 }
 
 impl Listener {
-    /// Creates the pipe at `place`. `many` clients will be served, or one.
+    /// Creates the pipe at `place`. `many` clients will be served, or one; `way` is a FIFO's.
     ///
     /// # Errors
     /// `AddrInUse` where it is served already, with the process that does if it can be known;
-    /// `AlreadyExists` where something that is no socket has the name.
-    pub(crate) fn bind(place: &Place, access: Access, many: bool, name: &OwnedName) -> io::Result<Self> {
-        let listener = Listener { socket: name.claim(place, create)?, name: name.clone() };
+    /// `AlreadyExists` where something that is no socket has the name; `InvalidInput` for what such a
+    /// pipe cannot have.
+    pub(crate) fn bind(
+        place: &Place,
+        way: Option<OneWay>,
+        access: Access,
+        many: bool,
+        name: &OwnedName,
+    ) -> io::Result<Self> {
+        let entrance = match place {
+            Place::Fifo(path) => {
+                let fifo = Fifo::new(path.clone(), way.ok_or_else(fifo::no_way)?);
+                name.claim(place, access.replace, |_| Fifo::create(path))?;
+                Entrance::Fifo(fifo)
+            }
+            Place::File(_) | Place::Abstract(_) => Entrance::Socket(name.claim(place, access.replace, create)?),
+        };
+        let listener = Listener { entrance, name: name.clone(), many };
         if let Some(path) = place.file() {
             access.apply(path)?;
         } else if access.permissions.or(access.group).is_some() {
             let why = "an abstract socket has no file that permissions or a group could be given to";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        if !many {
-            rustix::net::listen(&listener.socket, SHORTEST_BACKLOG)?;
+        if let Entrance::Socket(socket) = &listener.entrance
+            && !many
+        {
+            rustix::net::listen(socket, SHORTEST_BACKLOG)?;
         }
         Ok(listener)
     }
 
-    /// The next client, or nothing when `timeout` is over (never without one).
-    pub(crate) fn accept(&self, timeout: Option<Duration>) -> io::Result<Option<Stream>> {
+    /// The next client, unless `timeout` is over first (never without one) or `wake` is given.
+    pub(crate) fn accept(&self, timeout: Option<Duration>, wake: &Wake) -> io::Result<Accepted> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let [ready] = poll([(self.socket.as_fd(), PollFlags::IN)], left)?;
-            if ready.is_empty() {
-                if left.is_some_and(|left| left.is_zero()) {
-                    return Ok(None);
+        match &self.entrance {
+            Entrance::Socket(socket) => accept(socket, deadline, wake),
+            Entrance::Fifo(fifo) => {
+                let accepted = wait_for_other_end(fifo, deadline, wake)?;
+                if self.many && matches!(accepted, Accepted::Client(_)) {
+                    fifo.hold_open()?;
                 }
-                continue;
+                Ok(accepted)
             }
-            match rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => return Ok(Some(Stream::new(socket))),
-                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    thread::sleep(left.unwrap_or(Duration::MAX).min(OUT_OF_DESCRIPTORS_PAUSE));
-                }
-                Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake) -> io::Result<Accepted> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let [ready, woken] = poll([(socket.as_fd(), PollFlags::IN), (wake.as_fd(), PollFlags::IN)], left)?;
+        if !woken.is_empty() {
+            return Ok(Accepted::Woken);
+        }
+        if ready.is_empty() {
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Accepted::TimedOut);
             }
+            continue;
+        }
+        match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => return Ok(Accepted::Client(Stream::Socket(socket))),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                thread::sleep(left.unwrap_or(Duration::MAX).min(OUT_OF_DESCRIPTORS_PAUSE));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A FIFO says nothing when somebody opens it: look again and again.
+fn wait_for_other_end(fifo: &Fifo, deadline: Option<Instant>, wake: &Wake) -> io::Result<Accepted> {
+    loop {
+        if let Attempt::Connected(stream) = fifo.attempt()? {
+            return Ok(Accepted::Client(stream));
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Accepted::TimedOut);
+        }
+        let pause = left.unwrap_or(Duration::MAX).min(FIFO_PAUSE);
+        let [woken] = poll([(wake.as_fd(), PollFlags::IN)], Some(pause))?;
+        if !woken.is_empty() {
+            return Ok(Accepted::Woken);
         }
     }
 }
@@ -101,7 +167,7 @@ impl Drop for Listener {
 /// which would remove whatever has it by then.
 fn create(place: &Place) -> io::Result<OwnedFd> {
     let name = match place {
-        Place::File(path) => path.as_path().to_fs_name::<GenericFilePath>()?,
+        Place::File(path) | Place::Fifo(path) => path.as_path().to_fs_name::<GenericFilePath>()?,
         Place::Abstract(name) => name.as_os_str().to_ns_name::<GenericNamespaced>()?,
     };
     let options = ListenerOptions::new().name(name).reclaim_name(false).mode(PRIVATE as libc::mode_t);

@@ -1,6 +1,11 @@
 //! Unix: AF_UNIX sockets, poll, /proc. What is Linux alone says so where it stands.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+
+mod children;
 mod ends;
+mod fifo;
 mod listener;
 mod name;
 mod people;
@@ -13,6 +18,9 @@ mod stdio;
 mod stream;
 mod wake;
 
+pub(crate) use children::{
+    become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit,
+};
 pub(crate) use ends::{Sink, Source};
 pub(crate) use listener::{Access, Listener};
 pub(crate) use name::OwnedName;
@@ -20,9 +28,14 @@ pub(crate) use people::{current_user, group_id, user_id, user_name};
 pub(crate) use place::{Place, find_elsewhere};
 pub(crate) use pump::pump;
 pub(crate) use ready::ReadyHandle;
-pub(crate) use signals::{INTERRUPT, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
-pub(crate) use stream::{Connection, Stream, try_connect};
+pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
+pub(crate) use stream::{Connection, Connector, Stream};
 pub(crate) use wake::Wake;
+
+/// For a file that only the user may open.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.mode(0o600)
+}
 
 /// The text of an errno, without std's "(os error N)".
 pub(crate) fn error_text(code: i32) -> String {

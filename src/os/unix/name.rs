@@ -8,7 +8,6 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,12 +50,20 @@ impl OwnedName {
         }
     }
 
-    /// Calls `bind` until it has a socket under the name of `place`, which is free, or stale and then
-    /// taken over.
-    pub(super) fn claim(&self, place: &Place, bind: impl Fn(&Place) -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    /// Calls `bind` until it has a pipe under the name of `place`, which is free, or stale and then
+    /// taken over; with `replace` a live one is taken over too.
+    pub(super) fn claim<T>(
+        &self,
+        place: &Place,
+        replace: bool,
+        bind: impl Fn(&Place) -> io::Result<T>,
+    ) -> io::Result<T> {
         loop {
             match (self.try_bind(place, &bind), place.file()) {
-                (Err(error), Some(path)) if error.kind() == io::ErrorKind::AddrInUse => clear_the_way(path)?,
+                (Err(error), Some(path)) if error.kind() == io::ErrorKind::AddrInUse => clear_the_way(path, replace)?,
+                (Err(error), Some(path)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    clear_the_way_for_fifo(path, replace)?;
+                }
                 (Err(error), None) if error.kind() == io::ErrorKind::AddrInUse => {
                     return Err(in_use(&place.to_string(), None));
                 }
@@ -67,7 +74,7 @@ impl OwnedName {
     }
 
     /// Binds and notes what is ours in one step: a signal that comes meanwhile waits for the lock.
-    fn try_bind(&self, place: &Place, bind: impl Fn(&Place) -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    fn try_bind<T>(&self, place: &Place, bind: impl Fn(&Place) -> io::Result<T>) -> io::Result<T> {
         let mut owned = self.lock();
         let socket = bind(place)?;
         if let Some(path) = place.file() {
@@ -95,10 +102,11 @@ enum State {
     Live,
 }
 
-/// Removes a stale socket at `path`, or says why the name cannot be had.
-fn clear_the_way(path: &Path) -> io::Result<()> {
+/// Removes a stale socket at `path`, or any with `replace`, or says why the name cannot be had.
+fn clear_the_way(path: &Path, replace: bool) -> io::Result<()> {
     match look(path)? {
         State::Free => Ok(()),
+        State::Live if replace => remove_live(path),
         State::Live => Err(in_use(&path.display().to_string(), procfs::listener_at(path))),
         State::Stale => remove_stale(path),
     }
@@ -111,6 +119,37 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         io::Error::new(error.kind(), format!("a stale socket is there, and {error}; remove it by hand"))
     })?;
     if look(path)? == State::Stale { fs::remove_file(path) } else { Ok(()) }
+}
+
+/// Takes a name from a server that lives. Under the lock, so that the server's own removal at its end
+/// cannot come between and find our file.
+fn remove_live(path: &Path) -> io::Result<()> {
+    let _lock = DirectoryLock::take(path, TAKE_OVER_PATIENCE)?;
+    match look(path)? {
+        State::Free => Ok(()),
+        State::Live | State::Stale => fs::remove_file(path),
+    }
+}
+
+/// A FIFO takes the place of another only if it was asked to: who uses one cannot be known.
+fn clear_the_way_for_fifo(path: &Path, replace: bool) -> io::Result<()> {
+    let is_fifo = || fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    if !replace || !is_fifo() {
+        return Err(occupied(path));
+    }
+    let _lock = DirectoryLock::take(path, TAKE_OVER_PATIENCE)?;
+    if is_fifo() { fs::remove_file(path) } else { Ok(()) }
+}
+
+fn occupied(path: &Path) -> io::Error {
+    let why = match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_fifo() => {
+            "a FIFO is there: 'connect' uses it, '--replace' makes it anew".to_owned()
+        }
+        Ok(found) => format!("{} is there, and stays there", what_it_is(&found)),
+        Err(error) => return error,
+    };
+    io::Error::new(io::ErrorKind::AlreadyExists, why)
 }
 
 fn look(path: &Path) -> io::Result<State> {
@@ -140,6 +179,7 @@ pub(super) fn what_it_is(found: &fs::Metadata) -> &'static str {
         kind if kind.is_symlink() => "a symbolic link",
         kind if kind.is_fifo() => "a FIFO",
         kind if kind.is_file() => "a regular file",
+        kind if kind.is_socket() => "a socket",
         _ => "a file that is no socket",
     }
 }

@@ -34,12 +34,16 @@ pub(crate) fn group_id(name: &str) -> Option<u32> {
 #[cfg(target_os = "linux")]
 pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     let credentials = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::PeerCredentials)?;
-    Ok(Peer { user: credentials.uid(), pid: u32::try_from(credentials.pid()).ok().filter(|&pid| pid != 0) })
+    Ok(Peer {
+        user: credentials.uid(),
+        group: credentials.gid(),
+        pid: u32::try_from(credentials.pid()).ok().filter(|&pid| pid != 0),
+    })
 }
 
 /// Who is at the other end (getpeereid(3)); which process it is, it does not say.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<Peer> {
-    let (user, _) = nix::unistd::getpeereid(socket)?;
-    Ok(Peer { user: user.as_raw(), pid: None })
+    let (user, group) = nix::unistd::getpeereid(socket)?;
+    Ok(Peer { user: user.as_raw(), group: group.as_raw(), pid: None })
 }

@@ -23,6 +23,8 @@ pub(crate) enum Place {
     File(PathBuf),
     /// A socket with a name that is no file (Linux).
     Abstract(OsString),
+    /// A FIFO.
+    Fifo(PathBuf),
 }
 
 impl Place {
@@ -45,6 +47,12 @@ impl Place {
         fitting(path.to_owned(), "a shorter path, or 'cd' to its directory and use './NAME'").map(Place::File)
     }
 
+    /// The FIFO at `path`, which may be as long as any path.
+    #[expect(clippy::unnecessary_wraps, reason = "Windows has none")]
+    pub(crate) fn fifo(path: &Path) -> io::Result<Self> {
+        Ok(Place::Fifo(path.to_owned()))
+    }
+
     /// A Linux abstract socket.
     pub(crate) fn in_abstract_namespace(name: &OsStr) -> io::Result<Self> {
         if !cfg!(target_os = "linux") {
@@ -63,7 +71,7 @@ impl Place {
     /// The file, where there is one: what permissions can be given to, and what has to be removed.
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
-            Place::File(path) => Some(path),
+            Place::File(path) | Place::Fifo(path) => Some(path),
             Place::Abstract(_) => None,
         }
     }
@@ -71,7 +79,7 @@ impl Place {
     /// The address as the kernel takes it.
     pub(super) fn socket_address(&self) -> io::Result<SocketAddrUnix> {
         Ok(match self {
-            Place::File(path) => SocketAddrUnix::new(path)?,
+            Place::File(path) | Place::Fifo(path) => SocketAddrUnix::new(path)?,
             #[cfg(target_os = "linux")]
             Place::Abstract(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,
             #[cfg(not(target_os = "linux"))]
@@ -83,7 +91,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File(path) => write!(f, "{}", path.display()),
+            Place::File(path) | Place::Fifo(path) => write!(f, "{}", path.display()),
             Place::Abstract(name) => write!(f, "@{}", name.display()),
         }
     }

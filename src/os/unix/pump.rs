@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::ends::{Sink, Source};
 use super::wake::Wake;
-use crate::os::Ended;
+use crate::os::{Ended, Watch};
 
 /// How often a background job looks whether the terminal has become its own.
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
@@ -26,21 +26,21 @@ const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 /// What poll always reports: the other side does not take any more.
 const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
-/// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `moved` is told of each
-/// piece that was delivered, in bytes.
-pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(usize)) -> Ended {
+/// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `watch` is told of each
+/// piece that was delivered.
+pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Ended {
     // Should the terminal be taken from us between the look and the read: EIO, instead of a stop.
     let mut stops = SigSet::empty();
     stops.add(Signal::SIGTTIN);
     let _ = stops.thread_block();
 
-    let Err(ended) = move_all(source, sink, wake, moved);
+    let Err(ended) = move_all(source, sink, wake, watch);
     ended
 }
 
-fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(usize)) -> Result<Infallible, Ended> {
+fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<Infallible, Ended> {
     loop {
-        deliver(source, sink, wake, moved)?;
+        deliver(source, sink, wake, watch)?;
         if source.has_ended() {
             return Err(Ended::SourceEnded);
         }
@@ -50,15 +50,18 @@ fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(us
 }
 
 /// Hands over all that was taken from the source.
-fn deliver(source: &mut Source, sink: &mut Sink, wake: &Wake, moved: &dyn Fn(usize)) -> Result<(), Ended> {
+fn deliver(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<(), Ended> {
     while !source.undelivered().is_empty() {
         if sink.needs_poll_first() {
             wait_for_room(sink, wake)?;
         }
         match sink.write(source.undelivered()) {
             Ok(count) => {
+                if let Some(show) = watch.show {
+                    show(&source.undelivered()[..count]);
+                }
                 source.delivered(count);
-                moved(count);
+                (watch.count)(count);
             }
             Err(Errno::AGAIN) => wait_for_room(sink, wake)?,
             Err(Errno::INTR) => {}

@@ -3,9 +3,11 @@
 use std::io;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGPIPE, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGPIPE};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+
+pub(crate) use signal_hook::consts::SIGTERM;
 
 /// Ctrl-C.
 pub(crate) const INTERRUPT: i32 = signal_hook::consts::SIGINT;

@@ -5,32 +5,67 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType};
 
 use super::ends::{Sink, Source};
+use super::fifo::{self, Fifo};
 use super::name::{directory_of, explained, what_it_is};
 use super::people;
 use super::place::Place;
-use crate::os::{Attempt, Peer, Seen};
+use crate::os::{Attempt, OneWay, Peer, Seen};
 
 /// A connection, non-blocking, before anything has moved.
 #[derive(Debug)]
-pub(crate) struct Stream {
-    socket: OwnedFd,
+pub(crate) enum Stream {
+    /// Both ways, and the kernel knows the peer.
+    Socket(OwnedFd),
+    /// A FIFO that we read.
+    FifoIn(OwnedFd),
+    /// A FIFO that we write to.
+    FifoOut(OwnedFd),
 }
 
-/// Tries once to connect, without ever waiting.
-///
-/// # Errors
-/// All that waiting cannot mend: EACCES, EPROTOTYPE, a missing directory, a file that is no socket.
-pub(crate) fn try_connect(place: &Place) -> io::Result<Attempt> {
+/// Looks for a server, as often as it is asked to.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    place: Place,
+    way: Option<OneWay>,
+    fifo: Option<Fifo>,
+}
+
+impl Connector {
+    /// For a server at `place`; `way` is the one to take should it be a FIFO.
+    pub(crate) fn new(place: Place, way: Option<OneWay>) -> Self {
+        Connector { place, way, fifo: None }
+    }
+
+    /// Tries once to connect, without ever waiting.
+    ///
+    /// # Errors
+    /// All that waiting cannot mend: EACCES, EPROTOTYPE, a missing directory, a file that is no socket.
+    pub(crate) fn attempt(&mut self) -> io::Result<Attempt> {
+        if self.fifo.is_none()
+            && let Some(path) = self.place.file().filter(|path| fifo::is_at(path))
+        {
+            self.fifo = Some(Fifo::new(path.to_owned(), self.way.ok_or_else(fifo::no_way)?));
+        }
+        match (&self.fifo, &self.place) {
+            (Some(fifo), _) => fifo.attempt(),
+            (None, Place::Fifo(path)) => no_fifo(path).map(Attempt::NotYet),
+            (None, place) => connect(place),
+        }
+    }
+}
+
+fn connect(place: &Place) -> io::Result<Attempt> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match rustix::net::connect(&socket, &place.socket_address()?) {
-        Ok(()) => Ok(Attempt::Connected(Stream::new(socket))),
+        Ok(()) => Ok(Attempt::Connected(Stream::Socket(socket))),
         Err(Errno::AGAIN) => Ok(Attempt::NotYet(Seen::Busy)),
         Err(Errno::CONNREFUSED) => refused(place.file()).map(Attempt::NotYet),
         Err(Errno::NOENT) => missing(place.file()).map(Attempt::NotYet),
@@ -39,11 +74,21 @@ pub(crate) fn try_connect(place: &Place) -> io::Result<Attempt> {
     }
 }
 
+fn no_fifo(path: &Path) -> io::Result<Seen> {
+    match fs::metadata(path) {
+        Ok(found) if !found.file_type().is_fifo() => {
+            Err(io::Error::other(format!("{} is there, no FIFO", what_it_is(&found))))
+        }
+        _ => missing(Some(path)),
+    }
+}
+
 /// Nobody listens: a stale socket may get a server, another file never will.
 fn refused(path: Option<&Path>) -> io::Result<Seen> {
     let Some(path) = path else { return Ok(Seen::Nothing) };
     match fs::metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
+        // A FIFO may have come since we looked: the next look finds it.
+        Ok(found) if !found.file_type().is_socket() && !found.file_type().is_fifo() => {
             Err(io::Error::other(format!("{} is there, no socket", what_it_is(&found))))
         }
         _ => Ok(Seen::Stale),
@@ -59,35 +104,81 @@ fn missing(path: Option<&Path>) -> io::Result<Seen> {
 }
 
 impl Stream {
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        Stream { socket }
+    /// Who is at the other end; a pipe does not say.
+    pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
+        match self {
+            Stream::Socket(socket) => people::peer_of(socket.as_fd()).map(Some),
+            Stream::FifoIn(_) | Stream::FifoOut(_) => Ok(None),
+        }
     }
 
-    /// Who is at the other end.
-    pub(crate) fn peer(&self) -> io::Result<Peer> {
-        people::peer_of(self.socket.as_fd())
+    /// Asks for kernel buffers of `size` bytes. A socket gets what its limits allow (`wmem_max`), and
+    /// what its peer sends is buffered as the peer wants.
+    ///
+    /// # Errors
+    /// `EPERM` for a FIFO with more than a user may have (`pipe-max-size`, `pipe-user-pages-soft`).
+    pub(crate) fn set_buffer_size(&self, size: usize) -> io::Result<()> {
+        match self {
+            Stream::Socket(socket) => {
+                rustix::net::sockopt::set_socket_send_buffer_size(socket, size)?;
+                Ok(rustix::net::sockopt::set_socket_recv_buffer_size(socket, size)?)
+            }
+            Stream::FifoIn(fifo) | Stream::FifoOut(fifo) => set_pipe_size(fifo, size),
+        }
     }
 
-    /// The two ends that bytes move through, and what is known of the connection as a whole.
-    pub(crate) fn into_ends(self) -> (Source, Sink, Connection) {
-        let socket = Arc::new(Socket(self.socket));
-        (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)), Connection(socket))
+    /// Ends the half that we have no use for, as .NET does after the connection: the sending one tells
+    /// the peer that nothing comes, and after the receiving one what it writes fails with EPIPE.
+    pub(crate) fn keep_only(&self, way: OneWay) {
+        if let Stream::Socket(socket) = self {
+            let _ = rustix::net::shutdown(socket, if way == OneWay::In { Shutdown::Write } else { Shutdown::Read });
+        }
+    }
+
+    /// The connection as a program's stdin and stdout: blocking, as programs expect.
+    pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
+        let (receive, send) = match self {
+            Stream::Socket(socket) => (Some(socket.try_clone()?), Some(socket)),
+            Stream::FifoIn(fifo) => (Some(fifo), None),
+            Stream::FifoOut(fifo) => (None, Some(fifo)),
+        };
+        for handle in receive.iter().chain(&send) {
+            rustix::io::ioctl_fionbio(handle, false)?;
+        }
+        Ok((receive.map(Stdio::from), send.map(Stdio::from)))
+    }
+
+    /// The ends that bytes move through, and what is known of the connection as a whole.
+    pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
+        match self {
+            Stream::Socket(socket) => {
+                let socket = Arc::new(Socket(socket));
+                let (source, sink) = (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)));
+                (Some(source), Some(sink), Connection(Some(socket)))
+            }
+            Stream::FifoIn(fifo) => (Some(Source::owned(fifo)), None, Connection(None)),
+            Stream::FifoOut(fifo) => (None, Some(Sink::fifo(fifo)), Connection(None)),
+        }
     }
 }
 
 /// A connection as a whole, of which the two ends each have a half.
 #[derive(Debug)]
-pub(crate) struct Connection(Arc<Socket>);
+pub(crate) struct Connection(Option<Arc<Socket>>);
 
 impl Connection {
-    /// Bytes that the peer has not taken yet (`SIOCOUTQ`; 0 where the system cannot say).
+    /// Bytes that the peer has not taken yet (`SIOCOUTQ`; 0 where the system cannot say). A pipe keeps
+    /// them for its reader when we have gone.
     pub(crate) fn untaken(&self) -> io::Result<usize> {
-        untaken(self.0.as_fd())
+        self.0.as_ref().map_or(Ok(0), |socket| untaken(socket.as_fd()))
     }
 
     /// The error that the kernel noted for us, once.
     pub(crate) fn take_error(&self) -> io::Result<()> {
-        Ok(rustix::net::sockopt::socket_error(&self.0)??)
+        match &self.0 {
+            Some(socket) => Ok(rustix::net::sockopt::socket_error(socket)??),
+            None => Ok(()),
+        }
     }
 }
 
@@ -116,6 +207,16 @@ impl Drop for Socket {
         let mut scrap = [0; 16 * 1024];
         while rustix::net::recv(&self.0, &mut scrap, RecvFlags::DONTWAIT).is_ok_and(|(read, _)| read > 0) {}
     }
+}
+
+#[cfg(target_os = "linux")]
+fn set_pipe_size(pipe: &OwnedFd, size: usize) -> io::Result<()> {
+    Ok(rustix::pipe::fcntl_setpipe_size(pipe, size).map(drop)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_pipe_size(_: &OwnedFd, _: usize) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

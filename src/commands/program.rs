@@ -1,0 +1,142 @@
+//! COMMAND, after `--`: a program whose stdin and stdout are the pipe.
+//!
+//! Where nothing has to see the bytes it gets the connection itself, and pipetool gets out of the way.
+//! Otherwise pipetool stays between, over two anonymous pipes.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::options::PipeOptions;
+use super::session::Sessions;
+use crate::bridge::{Local, LocalKind, Session};
+use crate::exit::Exit;
+use crate::os::{self, Peer, Sink, Source};
+use crate::pipe::PipeStream;
+use crate::{interrupt, stderr};
+
+/// A COMMAND as it was typed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program<'a> {
+    name: &'a OsStr,
+    arguments: &'a [OsString],
+    sessions: &'a Sessions<'a>,
+    options: &'a PipeOptions,
+}
+
+impl<'a> Program<'a> {
+    /// The COMMAND in `words`, if there is one.
+    pub(crate) fn typed(words: &'a [OsString], options: &'a PipeOptions, sessions: &'a Sessions<'a>) -> Option<Self> {
+        let (name, arguments) = words.split_first()?;
+        os::keep_from_children();
+        Some(Program { name, arguments, sessions, options })
+    }
+
+    /// Gives `pipe` to COMMAND, as which this process goes on if it can.
+    pub(crate) fn take_over(self, pipe: PipeStream) -> Result<Exit> {
+        if self.options.must_see_bytes() {
+            return self.stand_between(pipe);
+        }
+        self.options.notice(|| format!("connected to {}", pipe.peer_name()));
+        let error = os::become_command(&mut self.with_pipe(pipe)?);
+        Ok(self.not_started(&error))
+    }
+
+    /// Runs COMMAND for one client of many, and waits for its end.
+    pub(crate) fn serve(self, pipe: PipeStream) -> Result<Exit> {
+        if self.options.must_see_bytes() {
+            return self.stand_between(pipe);
+        }
+        self.options.notice(|| format!("connected to {}", pipe.peer_name()));
+        let peer = pipe.peer_name();
+        // Our copy of the connection goes with the command, so that the peer sees the child end.
+        let started = self.with_pipe(pipe)?.spawn();
+        match started {
+            Ok(child) => self.wait_for(child, &peer),
+            Err(error) => Ok(self.not_started(&error)),
+        }
+    }
+
+    fn wait_for(self, mut child: Child, peer: &str) -> Result<Exit> {
+        let status = child.wait().with_context(|| format!("could not wait for '{}'", self.name.display()))?;
+        self.options.notice(|| format!("'{}' for {peer} ended: {status}", self.name.display()));
+        Ok(Exit::OfCommand(os::exit_code(status)))
+    }
+
+    /// Bridges `pipe` to COMMAND over anonymous pipes.
+    fn stand_between(self, pipe: PipeStream) -> Result<Exit> {
+        let (peer, direction) = (pipe.peer_name(), pipe.direction);
+        let mut command = self.command(pipe.peer);
+        command.stdin(if direction.receives() { Stdio::piped() } else { Stdio::inherit() });
+        command.stdout(if direction.sends() { Stdio::piped() } else { Stdio::inherit() });
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(self.not_started(&error)),
+        };
+        let mut local = Local {
+            source: child.stdout.take().map(Source::child_output),
+            sink: child.stdin.take().map(Sink::child_input),
+            kind: LocalKind::Command,
+        };
+        let id = child.id();
+        let told_at_death = interrupt::at_death(move || os::end_politely(id));
+        let held = self.sessions.hold(&mut local, pipe, &self.options.rules(false));
+        // It sees the end of data, and has its own time to end.
+        drop((local, told_at_death));
+        match held {
+            Ok(Session::QuitAfter) => {
+                os::end_politely(id);
+                Ok(Exit::Done)
+            }
+            Ok(_) => self.wait_for(child, &peer),
+            Err(error) => {
+                os::end_politely(id);
+                Err(error)
+            }
+        }
+    }
+
+    fn with_pipe(self, pipe: PipeStream) -> Result<Command> {
+        let direction = pipe.direction;
+        let mut command = self.command(pipe.peer);
+        pipe.end_unused_half();
+        let (input, output) =
+            pipe.into_stdio().with_context(|| format!("could not give the pipe to '{}'", self.name.display()))?;
+        if let Some(input) = input.filter(|_| direction.receives()) {
+            command.stdin(input);
+        }
+        if let Some(output) = output.filter(|_| direction.sends()) {
+            command.stdout(output);
+        }
+        Ok(command)
+    }
+
+    /// The command with what it may want to know of its peer.
+    fn command(self, peer: Option<Peer>) -> Command {
+        let mut command = Command::new(self.name);
+        command.args(self.arguments);
+        let known = [
+            ("PIPETOOL_PEER_UID", peer.map(|peer| peer.user)),
+            ("PIPETOOL_PEER_GID", peer.map(|peer| peer.group)),
+            ("PIPETOOL_PEER_PID", peer.and_then(|peer| peer.pid)),
+        ];
+        for (name, value) in known {
+            match value {
+                Some(value) => command.env(name, value.to_string()),
+                // Not one of an outer pipetool's.
+                None => command.env_remove(name),
+            };
+        }
+        os::prepare_child(&mut command);
+        command
+    }
+
+    /// Says why COMMAND did not start, with a shell's codes for it.
+    fn not_started(self, error: &io::Error) -> Exit {
+        let reason = error.raw_os_error().map_or_else(|| error.to_string(), os::error_text);
+        stderr::say(&format!("could not run '{}': {reason}", self.name.display()));
+        if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotRunnable }
+    }
+}

@@ -1,0 +1,90 @@
+//! Programs that we start, or become: what they get of ours, and nothing else.
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::unistd::Pid;
+use rustix::io::FdFlags;
+use rustix::process::{Resource, Rlimit};
+
+/// The limit of open files that we had before we raised it.
+static OLD_LIMIT: OnceLock<Rlimit> = OnceLock::new();
+
+/// Goes on as `command`, in this very process. Returns only if that cannot be.
+pub(crate) fn become_command(command: &mut Command) -> io::Error {
+    command.exec()
+}
+
+/// Has all handles from 3 on closed in children, those too that our own parent left open in us.
+/// And the end of children is ours to learn, even if whoever started us had it ignored.
+pub(crate) fn keep_from_children() {
+    let wanted = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of ours.
+    let _ = unsafe { sigaction(Signal::SIGCHLD, &wanted) };
+    if !close_all_on_exec() {
+        open_handles().filter(|&fd| fd > 2).for_each(close_on_exec);
+    }
+}
+
+/// One call for all (`close_range(2)`, Linux 5.11).
+#[cfg(target_os = "linux")]
+fn close_all_on_exec() -> bool {
+    let (first, last) = (3, libc::c_uint::MAX);
+    // SAFETY: a flag is set on open descriptors, nothing is closed.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_all_on_exec() -> bool {
+    false
+}
+
+fn open_handles() -> impl Iterator<Item = RawFd> {
+    let listed: Vec<RawFd> = std::fs::read_dir("/dev/fd")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    listed.into_iter()
+}
+
+fn close_on_exec(fd: RawFd) {
+    // SAFETY: borrowed for one fcntl, which gives EBADF for what is closed meanwhile.
+    let handle = unsafe { BorrowedFd::borrow_raw(fd) };
+    let _ = rustix::io::fcntl_setfd(handle, FdFlags::CLOEXEC);
+}
+
+/// As many open files as we may have: one a client, and some of our own.
+pub(crate) fn raise_handle_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum && rustix::process::setrlimit(Resource::Nofile, raised).is_ok() {
+        let _ = OLD_LIMIT.set(limit);
+    }
+}
+
+/// Gives the child the limit of open files that we had: programs that use select(2) break with more.
+pub(crate) fn prepare_child(command: &mut Command) {
+    if let Some(&limit) = OLD_LIMIT.get() {
+        // SAFETY: between fork and exec one system call is made, nothing is allocated or locked.
+        unsafe {
+            command.pre_exec(move || Ok(rustix::process::setrlimit(Resource::Nofile, limit)?));
+        }
+    }
+}
+
+/// Asks a child to end.
+pub(crate) fn end_politely(child: u32) {
+    // Nobody has waited for it yet, so that the number is still its own.
+    let _ = kill(Pid::from_raw(child.cast_signed()), Signal::SIGTERM);
+}
+
+/// The exit code that a shell would give for a child: its own, or 128 + N when signal N ended it.
+pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
