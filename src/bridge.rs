@@ -17,13 +17,17 @@
 //! direction's end" are facts that neither pump knows alone.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::os::{Connection, Ended, Sink, Source, Wake, Watch, pump};
-use crate::pipe::{Direction, PipeStream};
+use conduct::{Conduct, Way};
+
+use crate::os::{Ended, Show, Sink, Source, Wake, Watch, pump};
+use crate::pipe::PipeStream;
 use crate::progress::Meter;
+
+mod conduct;
 
 /// What the user decided about one connection.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +35,7 @@ pub(crate) struct Rules {
     pub(crate) finish: Finish,
     /// Leave when no byte has moved for this long.
     pub(crate) idle_timeout: Option<Duration>,
-    /// Leave this long after stdin ended or the peer finished.
+    /// Leave this long after stdin ended or the peer finished; taken bytes that are lost by it are a failure.
     pub(crate) quit_after: Option<Duration>,
     /// Will stdin and stdout be used for another connection?
     pub(crate) keep_open: bool,
@@ -62,6 +66,8 @@ pub(crate) enum Session {
 /// What failed in a session.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// No thread or no file descriptor to begin with.
+    Start(io::Error),
     /// stdin could not be read.
     Stdin(io::Error),
     /// stdout could not be written to.
@@ -74,13 +80,6 @@ pub(crate) enum Failure {
     Reset,
     /// The peer reads no more, and so many bytes that were taken from stdin were not delivered.
     Undelivered(usize),
-}
-
-/// The two directions.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    ToPeer,
-    FromPeer,
 }
 
 /// What is on our side of a bridge: where bytes for the peer come from, and where the peer's go. Either
@@ -116,9 +115,9 @@ pub(crate) enum LocalKind {
 pub(crate) struct Observer<'a> {
     pub(crate) meter: &'a Meter,
     /// Is shown what was sent.
-    pub(crate) sent: Option<&'a (dyn Fn(&[u8]) + Sync)>,
+    pub(crate) sent: Option<&'a Show<'a>>,
     /// Is shown what was received.
-    pub(crate) received: Option<&'a (dyn Fn(&[u8]) + Sync)>,
+    pub(crate) received: Option<&'a Show<'a>>,
 }
 
 /// Moves bytes both ways until the session is over, and leaves.
@@ -128,57 +127,56 @@ pub(crate) fn bridge(
     rules: &Rules,
     seen: &Observer<'_>,
 ) -> Result<Session, Failure> {
-    let meter = seen.meter;
     if rules.finish == Finish::Auto {
         pipe.end_unused_half();
     }
     let direction = pipe.direction;
     let (mut from_pipe, mut to_pipe, connection) = pipe.into_ends();
-    let wake = Wake::new().map_err(Failure::Receive)?;
+    let wake = Wake::new().map_err(Failure::Start)?;
     let (tell, hear) = channel();
-    let mut conduct = Conduct::new(rules, meter, local.kind);
+    let mut conduct = Conduct::new(rules, seen.meter, local.kind, &connection);
     let (session, lost) = thread::scope(|scope| {
-        let sending = direction.sends().then(|| {
+        let mut sending = None;
+        if direction.sends() {
             let (source, sink, tell, wake) = (&mut local.source, &mut to_pipe, tell.clone(), &wake);
-            conduct.running += 1;
-            scope.spawn(move || {
-                let ended = run(
-                    source,
-                    sink,
-                    wake,
-                    Watch { count: &|bytes| meter.add_sent(bytes), show: seen.sent.map(|show| show as _) },
-                );
-                let undelivered = source.as_ref().map_or(0, |source| source.undelivered().len());
+            let count = |bytes| seen.meter.add_sent(bytes);
+            let to_peer = move || {
+                let ended = run(source, sink, wake, Watch { count: &count, show: seen.sent });
+                let lost = source.as_ref().map_or(0, |source| source.undelivered().len());
                 pass_on_end_of_stdin(&ended, source, sink, rules);
                 report(&tell, Way::ToPeer, ended);
-                undelivered
-            })
-        });
+                lost
+            };
+            match thread::Builder::new().spawn_scoped(scope, to_peer) {
+                Ok(started) => sending = Some(started),
+                Err(error) => return (Err(Failure::Start(error)), 0),
+            }
+        }
         if direction.receives() {
-            let (source, sink, wake) = (&mut from_pipe, &mut local.sink, &wake);
-            conduct.running += 1;
-            scope.spawn(move || {
-                let ended = run(
-                    source,
-                    sink,
-                    wake,
-                    Watch { count: &|bytes| meter.add_received(bytes), show: seen.received.map(|show| show as _) },
-                );
+            let (source, sink, tell, wake) = (&mut from_pipe, &mut local.sink, tell.clone(), &wake);
+            let count = |bytes| seen.meter.add_received(bytes);
+            let from_peer = move || {
+                let ended = run(source, sink, wake, Watch { count: &count, show: seen.received });
                 pass_on_end_of_peer(&ended, source, sink, rules);
                 report(&tell, Way::FromPeer, ended);
-            });
+            };
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, from_peer) {
+                wake.give();
+                return (Err(Failure::Start(error)), 0);
+            }
         }
-        let session = conduct.until_over(&hear).and_then(|session| match direction {
-            Direction::Out if session == Session::Over => conduct.until_taken(&connection),
-            _ => Ok(session),
-        });
+        let session = conduct.until_over(direction, &hear);
         wake.give();
         (session, sending.and_then(|sending| sending.join().ok()).unwrap_or(0))
     });
+    if session.is_err() {
+        // What the peer sent may not have arrived where it should: it has to learn that.
+        connection.leave_abruptly();
+    }
     // Leave before anything is said about it.
     drop((from_pipe, to_pipe, connection));
     match session? {
-        Session::Over if lost > 0 && !rules.keep_open => Err(Failure::Undelivered(lost)),
+        Session::Over | Session::QuitAfter if lost > 0 && !rules.keep_open => Err(Failure::Undelivered(lost)),
         session => Ok(session),
     }
 }
@@ -211,104 +209,4 @@ fn pass_on_end_of_peer(ended: &Ended, pipe: &mut Option<Source>, stdout: &mut Op
         Ended::SinkClosed => pipe.take().into_iter().for_each(Source::close),
         _ => {}
     }
-}
-
-/// Waits for the pumps to end, and decides what that means.
-struct Conduct<'a> {
-    rules: &'a Rules,
-    meter: &'a Meter,
-    local: LocalKind,
-    /// Pumps that still run.
-    running: usize,
-    quit_at: Option<Instant>,
-    was_reset: bool,
-}
-
-impl<'a> Conduct<'a> {
-    fn new(rules: &'a Rules, meter: &'a Meter, local: LocalKind) -> Self {
-        Conduct { rules, meter, local, running: 0, quit_at: None, was_reset: false }
-    }
-
-    fn until_over(&mut self, hear: &Receiver<(Way, Ended)>) -> Result<Session, Failure> {
-        while self.running > 0 {
-            let session = match self.next_end(hear) {
-                Ok((way, ended)) => self.ended(way, ended)?,
-                Err(RecvTimeoutError::Timeout) => self.time_is_over(),
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            if let Some(session) = session {
-                return Ok(session);
-            }
-        }
-        if self.was_reset { Err(Failure::Reset) } else { Ok(Session::Over) }
-    }
-
-    /// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone.
-    fn until_taken(&mut self, connection: &Connection) -> Result<Session, Failure> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            connection.take_error().map_err(as_send_failure)?;
-            if connection.untaken().map_err(Failure::Send)? == 0 {
-                // It may have left without reading in between.
-                connection.take_error().map_err(as_send_failure)?;
-                return Ok(Session::Over);
-            }
-            if let Some(time_is_over) = self.time_is_over() {
-                return Ok(time_is_over);
-            }
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(15));
-        }
-    }
-
-    fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
-        match self.quit_at.into_iter().chain(self.idle_at()).min() {
-            Some(deadline) => hear.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-            None => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
-    }
-
-    /// A pump has ended: is the session over?
-    fn ended(&mut self, way: Way, ended: Ended) -> Result<Option<Session>, Failure> {
-        self.running -= 1;
-        match (way, ended) {
-            (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
-            (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
-            (Way::FromPeer, Ended::SinkClosed) if self.local != LocalKind::Command => {
-                return Ok(Some(Session::StdoutClosed));
-            }
-            (Way::ToPeer, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,
-            (Way::FromPeer, Ended::ReadFailed(error)) if is_reset(&error) => self.was_reset = true,
-            (Way::ToPeer, Ended::WriteFailed(error)) => return Err(Failure::Send(error)),
-            (Way::FromPeer, Ended::ReadFailed(error)) => return Err(Failure::Receive(error)),
-            (Way::FromPeer, Ended::SourceEnded) if self.local == LocalKind::Terminal && self.meter.received() > 0 => {
-                return Ok(Some(Session::Over));
-            }
-            (_, Ended::SourceEnded | Ended::SinkClosed | Ended::Woken) => {}
-        }
-        if self.quit_at.is_none() {
-            self.quit_at = self.rules.quit_after.and_then(|after| Instant::now().checked_add(after));
-        }
-        Ok(None)
-    }
-
-    fn time_is_over(&self) -> Option<Session> {
-        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
-        if is_over(self.quit_at) {
-            return Some(Session::QuitAfter);
-        }
-        is_over(self.idle_at()).then_some(Session::Idle)
-    }
-
-    fn idle_at(&self) -> Option<Instant> {
-        self.rules.idle_timeout.and_then(|timeout| self.meter.last_moved().checked_add(timeout))
-    }
-}
-
-fn is_reset(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::ConnectionReset
-}
-
-fn as_send_failure(error: io::Error) -> Failure {
-    if is_reset(&error) { Failure::Reset } else { Failure::Send(error) }
 }

@@ -67,10 +67,11 @@ impl Exit {
 }
 
 /// An error's text, without the "(os error 2)" that std appends.
-fn reason(cause: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn reason(cause: &(dyn std::error::Error + 'static)) -> String {
+    let text = cause.to_string();
     match cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-        Some(code) => os::error_text(code),
-        None => cause.to_string(),
+        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_owned(),
+        None => text,
     }
 }
 

@@ -3,14 +3,15 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use crate::os;
 
 type Cleanups = Vec<(u64, Box<dyn FnMut() + Send>)>;
 
 static CLEANUPS: Mutex<Cleanups> = Mutex::new(Vec::new());
-static DYING: AtomicBool = AtomicBool::new(false);
+/// Has a signal come that ends us? From then on any other ends us at once.
+static DYING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// What SIGTERM begins where clients are still to be served.
 static WIND_DOWN: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
@@ -29,7 +30,7 @@ pub(crate) fn watch() -> io::Result<()> {
         Err(ctrlc::Error::System(error)) => return Err(error),
         Err(other) => return Err(io::Error::other(other)),
     }
-    os::on_termination(arrived)
+    os::on_termination(&DYING, arrived)
 }
 
 /// Has `cleanup` called should a signal end us before the returned guard is dropped.
@@ -65,7 +66,6 @@ fn arrived(signal: i32) {
         WINDS_DOWN.store(true, SeqCst);
         return begin();
     }
-    // A second signal does not wait for what the first one has begun.
     if !DYING.swap(true, SeqCst) {
         for (_, cleanup) in CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             cleanup();

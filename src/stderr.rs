@@ -8,7 +8,12 @@ use crate::progress;
 /// Writes `pipetool: LINE`. A stderr that is gone or full is no reason to fail.
 pub(crate) fn say(line: &str) {
     // One write: lines of two threads or two processes do not mix.
-    show(&format!("pipetool: {}\n", harmless(line)));
+    show(&self::line(line));
+}
+
+/// A line as all of ours look.
+pub(crate) fn line(text: &str) -> String {
+    format!("pipetool: {}\n", harmless(text))
 }
 
 /// Writes `text`, which is known to be harmless, as it is.

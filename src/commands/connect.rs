@@ -10,16 +10,19 @@ use super::program::Program;
 use super::session::{Sessions, exit};
 use crate::exit::Exit;
 use crate::os::{Seen, find_elsewhere};
-use crate::pipe::{PipeAddress, PipeStream};
+use crate::pipe::{PipeAddress, PipeStream, Waited};
 use crate::{interrupt, stderr, stdio};
 
 /// Connect to a pipe, waiting for its server if need be, and bridge it to stdin and stdout
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    args_override_self = true,
+    after_help = "Examples:\n  \
     echo hi | pipetool connect jobs              say hi to whoever serves 'jobs'\n  \
     pipetool connect -w 5 ./x.sock               talk to a socket; give up after 5 seconds\n  \
     pipetool connect -d in log > log.txt         receive only\n  \
-    pipetool connect jobs -- ./worker            a program whose stdin and stdout are the pipe")]
+    pipetool connect jobs -- ./worker            a program whose stdin and stdout are the pipe"
+)]
 pub(crate) struct Connect {
     #[command(flatten)]
     options: PipeOptions,
@@ -35,13 +38,18 @@ impl Connect {
         let sessions = Sessions::new(options)?;
         let program = Program::typed(&self.command, options, &sessions);
         interrupt::watch().context("could not watch for signals")?;
-        let pipe = PipeStream::connect(&options.pipe, &options.manner(), options.wait.limit(), |seen| {
+        let mut local = stdio::open();
+        let stdout = local.sink.as_ref().filter(|_| program.is_none() && options.receives());
+        let waited = PipeStream::connect(&options.pipe, &options.manner(), options.wait.limit(), stdout, |seen| {
             self.say_what_we_wait_for(seen);
         })
-        .with_context(|| format!("could not connect to '{}'", options.pipe))?;
-        match program {
-            Some(program) => program.take_over(pipe),
-            None => sessions.hold(&mut stdio::open(), pipe, &options.rules(false)).map(|session| exit(&session)),
+        .with_context(|| format!("could not connect to {}", options.whole_name()))?;
+        match (waited, program) {
+            (Waited::NobodyReads | Waited::Woken, _) => Ok(Exit::StdoutClosed),
+            (Waited::Found(pipe), Some(program)) => program.take_over(pipe),
+            (Waited::Found(pipe), None) => {
+                sessions.hold(&mut local, pipe, &options.rules(false)).map(|session| exit(&session))
+            }
         }
     }
 

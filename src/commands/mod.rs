@@ -4,6 +4,7 @@
 mod connect;
 mod options;
 mod program;
+mod refusals;
 mod serve;
 mod session;
 mod slots;
@@ -11,6 +12,7 @@ mod usage;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit::Exit;
@@ -36,13 +38,24 @@ pub(crate) fn command() -> clap::Command {
 
 /// Runs what the arguments ask for, and reports what failed.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
-    let parsed = command().try_get_matches_from(arguments).and_then(|matches| Pipetool::from_arg_matches(&matches));
-    let result = match parsed {
-        Ok(Pipetool { command: Command::Serve(serve) }) => serve.run(),
-        Ok(Pipetool { command: Command::Connect(connect) }) => connect.run(),
-        Err(error) => return usage::report(&error),
+    let arguments: Vec<OsString> = arguments.collect();
+    let command = match parse(&arguments) {
+        Ok(parsed) => parsed.command,
+        Err(error) => return usage::report(&error, &arguments),
+    };
+    let result = match command {
+        Command::Serve(serve) => serve.run(),
+        Command::Connect(connect) => connect.run(),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error))
+}
+
+fn parse(arguments: &[OsString]) -> clap::error::Result<Pipetool> {
+    let matches = command().try_get_matches_from(arguments)?;
+    match matches.subcommand().and_then(|(name, matches)| refusals::why_not(name, matches)) {
+        Some(why) => Err(command().error(ErrorKind::ArgumentConflict, why)),
+        None => Pipetool::from_arg_matches(&matches),
+    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(crate) struct PipeOptions {
     pub(crate) wait: Patience,
 
     /// Give up (124) when no byte has moved either way for this long, counted from the connection on
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = idle)]
     pub(crate) idle_timeout: Patience,
 
     /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
@@ -87,6 +87,19 @@ impl PipeOptions {
             one_way: self.one_way(),
             rule: self.peer.unwrap_or_else(by_default),
             buffer_size: self.buffer_size,
+        }
+    }
+
+    /// Does anything come to stdout?
+    pub(crate) fn receives(&self) -> bool {
+        self.direction.unwrap_or_default().receives()
+    }
+
+    /// The pipe as it was typed, and where that is if it does not say so itself.
+    pub(crate) fn whole_name(&self) -> String {
+        match (&self.pipe, self.pipe.place()) {
+            (PipeAddress::Name(_), Ok(place)) => format!("'{}' ({place})", self.pipe),
+            _ => format!("'{}'", self.pipe),
         }
     }
 
@@ -153,6 +166,13 @@ fn patience(text: &str) -> Result<Patience, String> {
         .or_else(|| humantime::parse_duration(text).ok())
         .map(Patience::For)
         .ok_or_else(|| "expected a duration such as 250ms, 5s, 2m or 1h, a number of seconds, or 'forever'".into())
+}
+
+fn idle(text: &str) -> Result<Patience, String> {
+    match patience(text)? {
+        Patience::For(Duration::ZERO) => Err("0 would end it at once; 'forever' is without a limit".into()),
+        patience => Ok(patience),
+    }
 }
 
 /// How `--stats` looks.

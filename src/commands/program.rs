@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::options::PipeOptions;
 use super::session::Sessions;
 use crate::bridge::{Local, LocalKind, Session};
-use crate::exit::Exit;
+use crate::exit::{Exit, reason};
 use crate::os::{self, Peer, Sink, Source};
 use crate::pipe::PipeStream;
 use crate::{interrupt, stderr};
@@ -59,7 +59,12 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// Waits for COMMAND's end; a signal that ends us meanwhile ends it too.
     fn wait_for(self, mut child: Child, peer: &str) -> Result<Exit> {
+        let id = child.id();
+        let told_at_death = interrupt::at_death(move || os::end_politely(id));
+        os::wait_for_end(id);
+        drop(told_at_death);
         let status = child.wait().with_context(|| format!("could not wait for '{}'", self.name.display()))?;
         self.options.notice(|| format!("'{}' for {peer} ended: {status}", self.name.display()));
         Ok(Exit::OfCommand(os::exit_code(status)))
@@ -135,8 +140,7 @@ impl<'a> Program<'a> {
 
     /// Says why COMMAND did not start, with a shell's codes for it.
     fn not_started(self, error: &io::Error) -> Exit {
-        let reason = error.raw_os_error().map_or_else(|| error.to_string(), os::error_text);
-        stderr::say(&format!("could not run '{}': {reason}", self.name.display()));
+        stderr::say(&format!("could not run '{}': {}", self.name.display(), reason(error)));
         if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotRunnable }
     }
 }

@@ -14,20 +14,23 @@ use super::session::{Sessions, exit, is_fatal};
 use super::slots::Slots;
 use crate::bridge::Session;
 use crate::exit::Exit;
-use crate::os::{self, Access, OwnedName, ReadyHandle, Wake};
-use crate::pipe::{Listener, PipeStream};
-use crate::{interrupt, stdio};
+use crate::os::{self, Access, OwnedName, ReadyHandle, Sink, Wake};
+use crate::pipe::{Listener, Waited};
+use crate::{interrupt, stderr, stdio};
 
 /// A client costs one thread, which sleeps while its COMMAND runs.
 const SMALL_STACK: usize = 128 * 1024;
 
 /// Create a pipe, wait for a client, and bridge it to stdin and stdout
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    args_override_self = true,
+    after_help = "Examples:\n  \
     pipetool serve jobs                          print what one client sends, send it what is typed\n  \
     pipetool serve -k log -d in >> log.txt       collect what one client after another sends\n  \
     pipetool serve ./x.sock < answer.txt         give a file to the first client\n  \
-    pipetool serve -k web -- ./handler.sh        a program for each client, all at once")]
+    pipetool serve -k web -- ./handler.sh        a program for each client, all at once"
+)]
 pub(crate) struct Serve {
     #[command(flatten)]
     options: PipeOptions,
@@ -76,36 +79,41 @@ impl Serve {
         let listener = self.listen(&name)?;
         self.announce(ready)?;
         match (program, self.keep_open) {
-            (None, false) => {
-                let pipe = self.one_client(listener)?;
-                sessions.hold(&mut stdio::open(), pipe, &self.options.rules(false)).map(|session| exit(&session))
-            }
+            (None, false) => self.one_client(listener, &sessions),
             (None, true) => self.one_after_another(&listener, &sessions),
-            (Some(program), false) => program.take_over(self.one_client(listener)?),
+            (Some(program), false) => self.one_client_of(program, listener),
             (Some(program), true) => self.all_at_once(listener, program),
         }
     }
 
-    /// The only client. The next server can start then; clients that come meanwhile wait for it.
-    fn one_client(&self, listener: Listener) -> Result<PipeStream> {
-        let never = Wake::new().context("could not wait")?;
-        let client = self.accept(&listener, &never)?;
+    fn one_client(&self, listener: Listener, sessions: &Sessions<'_>) -> Result<Exit> {
+        let mut local = stdio::open();
+        let Waited::Found(pipe) = self.accept(&listener, &Self::never()?, local.sink.as_ref())? else {
+            return Ok(Exit::StdoutClosed);
+        };
+        // The next server can start; clients that come now wait for it.
         drop(listener);
-        client.context("could not wait")
+        sessions.hold(&mut local, pipe, &self.options.rules(false)).map(|session| exit(&session))
+    }
+
+    fn one_client_of(&self, program: Program<'_>, listener: Listener) -> Result<Exit> {
+        let Waited::Found(pipe) = self.accept(&listener, &Self::never()?, None)? else { return Ok(Exit::Done) };
+        drop(listener);
+        program.take_over(pipe)
     }
 
     fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>) -> Result<Exit> {
-        let never = Wake::new().context("could not wait")?;
+        let never = Self::never()?;
         let mut local = stdio::open();
-        while let Some(pipe) = self.accept(listener, &never)? {
+        while let Waited::Found(pipe) = self.accept(listener, &never, local.sink.as_ref())? {
             match sessions.hold(&mut local, pipe, &self.options.rules(true)) {
-                Ok(Session::StdoutClosed) => return Ok(Exit::StdoutClosed),
-                Err(error) if is_fatal(&error) => return Err(error),
+                Ok(Session::StdoutClosed) => break,
+                Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
                 Err(error) => said(&error),
                 Ok(_) => {}
             }
         }
-        Ok(Exit::Done)
+        Ok(Exit::StdoutClosed)
     }
 
     /// A COMMAND for each client, until SIGTERM: then those that run may finish.
@@ -122,7 +130,7 @@ impl Serve {
         });
         let ended = thread::scope(|scope| {
             while let Some(slot) = slots.take() {
-                let Some(pipe) = self.accept(&listener, &wake)? else { break };
+                let Waited::Found(pipe) = self.accept(&listener, &wake, None)? else { break };
                 let serve_one = move || {
                     program.serve(pipe).map_or_else(|error| said(&error), drop);
                     drop(slot);
@@ -148,7 +156,7 @@ impl Serve {
     fn listen(&self, name: &OwnedName) -> Result<Listener> {
         let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
         Listener::bind(&self.options.pipe, self.options.manner(), access, self.keep_open, name)
-            .with_context(|| format!("could not serve '{}'", self.options.pipe))
+            .with_context(|| format!("could not serve {}", self.options.whole_name()))
     }
 
     fn announce(&self, ready: Option<ReadyHandle>) -> Result<()> {
@@ -158,11 +166,16 @@ impl Serve {
         ready.map_or(Ok(()), ReadyHandle::ready).context("could not write to '--ready-fd'")
     }
 
-    fn accept(&self, listener: &Listener, wake: &Wake) -> Result<Option<PipeStream>> {
+    fn accept(&self, listener: &Listener, wake: &Wake, stdout: Option<&Sink>) -> Result<Waited> {
         let options = &self.options;
+        let stdout = stdout.filter(|_| options.receives());
         listener
-            .accept(options.wait.limit(), wake, |refusal| options.notice(|| format!("refused a client: {refusal}")))
-            .with_context(|| format!("could not serve '{}'", options.pipe))
+            .accept(options.wait.limit(), wake, stdout, |refusal| stderr::say(&format!("refused a client: {refusal}")))
+            .with_context(|| format!("could not serve {}", options.whole_name()))
+    }
+
+    fn never() -> Result<Wake> {
+        Wake::new().context("could not wait")
     }
 }
 

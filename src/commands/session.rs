@@ -12,7 +12,7 @@ use super::options::{PipeOptions, Statistics};
 use crate::bridge::{Failure, Local, LocalKind, Observer, Rules, Session, bridge};
 use crate::dump::Dump;
 use crate::exit::Exit;
-use crate::os::Peer;
+use crate::os::{self, Peer};
 use crate::pipe::{PipeAddress, PipeStream};
 use crate::progress::{Bar, Meter};
 use crate::{interrupt, stderr};
@@ -45,7 +45,10 @@ impl<'a> Sessions<'a> {
             let (meter, format, pipe) = (Arc::clone(&meter), options.stats, options.pipe.to_string());
             move || statistics(&meter, format, &pipe, peer)
         };
-        let told_at_death = interrupt::at_death(summary.clone());
+        let told_at_death = interrupt::at_death({
+            let summary = summary.clone();
+            move || os::try_say(&summary())
+        });
         let bar = Bar::follow(Arc::clone(&meter), local.length(), options.progress);
 
         let (sent, received) = (self.dump.direction(number, ">"), self.dump.direction(number, "<"));
@@ -55,8 +58,8 @@ impl<'a> Sessions<'a> {
         let ended = bridge(local, pipe, rules, &observer);
 
         drop((told_at_death, bar));
-        summary();
-        options.notice(|| format!("closed: {meter}"));
+        stderr::show(&summary());
+        options.notice(|| if options.stats.is_some() { "closed".into() } else { format!("closed: {meter}") });
         match (ended, self.dump.take_error()) {
             (Ok(Session::Idle), _) => Err(idle(options)),
             (Ok(_), Some(error)) => {
@@ -69,10 +72,10 @@ impl<'a> Sessions<'a> {
 }
 
 /// The one line at the end.
-fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Option<Peer>) {
+fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Option<Peer>) -> String {
     match format {
-        None => {}
-        Some(Statistics::Text) => stderr::say(&meter.to_string()),
+        None => String::new(),
+        Some(Statistics::Text) => stderr::line(&meter.to_string()),
         Some(Statistics::Json) => {
             let line = json!({
                 "pipe": pipe,
@@ -81,7 +84,7 @@ fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Optio
                 "seconds": meter.elapsed().as_secs_f64(),
                 "peer": peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })),
             });
-            stderr::show(&format!("{line}\n"));
+            format!("{line}\n")
         }
     }
 }
@@ -121,6 +124,7 @@ fn in_words(failure: Failure, pipe: &PipeAddress, local: LocalKind) -> Error {
         LocalKind::Filter | LocalKind::Terminal => ("could not read 'stdin'", "could not write to 'stdout'"),
     };
     match failure {
+        Failure::Start(error) => Error::from(error).context(format!("could not serve the connection to '{pipe}'")),
         Failure::Stdin(error) => Error::from(error).context(LocalEnd(input)),
         Failure::Stdout(error) => Error::from(error).context(LocalEnd(output)),
         Failure::Send(error) => Error::from(error).context(format!("could not send to '{pipe}'")),

@@ -1,16 +1,43 @@
-//! What clap has to say to the user: help as it is, and a mistake as one line like all our errors.
+//! What clap has to say to the user: help as it is, and a mistake as one line like all our errors; for
+//! the habits of other tools the line names what the option is called here.
 
-use clap::error::ErrorKind;
+use std::ffi::OsString;
+use std::io;
 
-use crate::exit::Exit;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::exit::{Exit, reason};
 use crate::stderr;
 
-/// Prints the help or the mistake that kept the arguments from being parsed.
-pub(crate) fn report(error: &clap::Error) -> Exit {
+/// Options of nc, ncat, socat and their like that we do not have, and what does their work.
+const HABITS: &[(&[&str], &str)] = &[
+    (&["-l", "--listen"], "'pipetool serve PIPE' is what listens"),
+    (&["-U", "--unixsock"], "a PIPE with a '/' is a UNIX socket already"),
+    (&["-N"], "stdin's end is passed on anyway ('--finish never' keeps it back)"),
+    (&["--no-shutdown"], "that is '--finish never'"),
+    (&["-e", "-c", "--exec", "--sh-exec"], "a COMMAND comes last, after '--'"),
+    (&["-m", "--max-conns"], "'--max-clients N' says how many clients there may be at once"),
+    (&["-t"], "'-q DURATION' leaves so long after stdin's end"),
+    (&["-T"], "'-i DURATION' gives up when nothing moves"),
+    (&["-o", "--output", "--hex-dump"], "'--log FILE' writes down what passes"),
+    (&["-u", "--recv-only", "--send-only"], "'-d in' receives only, '-d out' sends only"),
+    (&["-z"], "'pipetool connect -w 0 PIPE </dev/null' only tries to connect"),
+    (&["--broker", "--chat"], "one server for clients that hear each other is not there yet"),
+    (&["-ei"], "an end of stdin is passed on; to leave then, use '-q 0'"),
+    (&["-ep"], "it ends with the pipe anyway"),
+    (&["-p"], "a pipe has no port"),
+];
+
+/// Prints the help or the mistake that kept `arguments` from being parsed.
+pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
             Ok(()) => Exit::Done,
-            Err(_) => Exit::StdoutClosed,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::StdoutClosed,
+            Err(error) => {
+                stderr::say(&format!("could not write to 'stdout': {}", reason(&error)));
+                Exit::Failed
+            }
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // Without stderr there is nobody to help.
@@ -18,19 +45,38 @@ pub(crate) fn report(error: &clap::Error) -> Exit {
             Exit::Usage
         }
         _ => {
-            stderr::say(&in_one_line(&error.render().to_string()));
+            let tip = tip(error, arguments).map(|tip| format!("; {tip}")).unwrap_or_default();
+            stderr::say(&format!("{}{tip} (try --help)", in_one_line(&error.render().to_string())));
             Exit::Usage
         }
     }
 }
 
+/// What the user may have meant.
+fn tip(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return None };
+    match error.kind() {
+        ErrorKind::UnknownArgument if typed.starts_with('-') => {
+            HABITS.iter().find(|(options, _)| options.contains(&typed.as_str())).map(|(_, tip)| *tip)
+        }
+        ErrorKind::UnknownArgument if arguments.iter().any(|argument| argument == "-x") => {
+            Some("'-x' takes no value: '--log FILE' writes to a file")
+        }
+        ErrorKind::UnknownArgument => Some("a COMMAND comes after '--', and there is one PIPE"),
+        ErrorKind::InvalidValue if typed.starts_with("--direction") => {
+            Some("'-d' needs one of these; to leave stdin unread, use '</dev/null'")
+        }
+        _ => None,
+    }
+}
+
 /// clap's paragraphs (`error: what`, tips, usage, where help is) as one line.
 fn in_one_line(rendered: &str) -> String {
-    let kept =
-        |line: &&str| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let noise = ["Usage:", "For more information", "tip: to pass"];
+    let kept = |line: &&str| !line.is_empty() && !noise.iter().any(|noise| line.starts_with(noise));
     let lines: Vec<&str> = rendered.lines().map(str::trim).filter(kept).collect();
     let sentence = lines.join(" ").replace(" tip: ", "; tip: ");
-    format!("{} (try --help)", sentence.strip_prefix("error: ").unwrap_or(&sentence))
+    sentence.strip_prefix("error: ").unwrap_or(&sentence).to_owned()
 }
 
 #[cfg(test)]
@@ -43,7 +89,7 @@ mod tests {
             super::super::command().try_get_matches_from(["pipetool", "serve", "--wiat", "5", "x"]).unwrap_err();
         assert_eq!(
             in_one_line(&error.render().to_string()),
-            "unexpected argument '--wiat' found; tip: a similar argument exists: '--wait' (try --help)"
+            "unexpected argument '--wiat' found; tip: a similar argument exists: '--wait'"
         );
     }
 }

@@ -34,7 +34,6 @@ pub(crate) use imp::{
     die_of_closed_stdout, // end as filters do when stdout has no reader
     die_of_signal,        // end as if a signal had not been caught
     end_politely,         // asks a child to end
-    error_text,           // an error code's text
     exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
     group_id,             // a group by name
@@ -44,8 +43,10 @@ pub(crate) use imp::{
     private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
     raise_handle_limit,   // room for many clients
+    try_say,              // a line on stderr, if it has room
     user_id,              // a user by name
     user_name,            // a user's name
+    wait_for_end,         // a child has ended; its number is still its own
 };
 
 /// Who is at the other end, as the kernel says.
@@ -68,7 +69,12 @@ pub(crate) enum Accepted {
     TimedOut,
     /// The wake signal was given.
     Woken,
+    /// Nobody reads what would be written to our own stdout.
+    NobodyReads,
 }
+
+/// Is shown bytes that have passed.
+pub(crate) type Show<'a> = dyn Fn(&[u8]) + Sync + 'a;
 
 /// What is told of the bytes that a pump has delivered.
 #[derive(Clone, Copy)]
@@ -76,7 +82,7 @@ pub(crate) struct Watch<'a> {
     /// How many, piece by piece.
     pub(crate) count: &'a dyn Fn(usize),
     /// Which: with this they have to pass through our memory.
-    pub(crate) show: Option<&'a dyn Fn(&[u8])>,
+    pub(crate) show: Option<&'a Show<'a>>,
 }
 
 /// Why a pump stopped.

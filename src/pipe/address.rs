@@ -178,6 +178,9 @@ fn unescaped(value: &str) -> Result<String, AddressError> {
         bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad())?);
         bytes.extend(piece.bytes().skip(2));
     }
+    if bytes.contains(&0) {
+        return Err(refuse("a pipe's name cannot hold a NUL"));
+    }
     String::from_utf8(bytes).map_err(|_| bad())
 }
 
@@ -295,6 +298,7 @@ mod tests {
             ("unix:path=", "end in a file's name"),
             ("unix:path=/a%zz", "hexadecimal"),
             ("unix:path=/a%f", "hexadecimal"),
+            ("unix:path=/a%00", "NUL"),
             ("npipe:x", "npipe:////./pipe/NAME"),
             ("@", "@NAME"),
             ("fifo:", "fifo:PATH"),

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Manner, PipeAddress, PipeStream};
-use crate::os::{self, Accepted, Access, OwnedName, Wake};
+use super::{Manner, PipeAddress, PipeStream, Waited};
+use crate::os::{self, Accepted, Access, OwnedName, Sink, Wake};
 
 /// A pipe that we serve. Its name is removed on drop, if it is still ours.
 #[derive(Debug)]
@@ -29,8 +29,13 @@ impl Listener {
         Ok(Listener { inner: os::Listener::bind(&address.place()?, manner.one_way, access, many, name)?, manner })
     }
 
+    /// Is it a FIFO, which all its clients share?
+    pub(crate) fn is_fifo(&self) -> bool {
+        self.inner.is_fifo()
+    }
+
     /// Waits for the next client that may talk to us. One that may not is closed before a byte moves,
-    /// told to `refused`, and does not end the wait. Nothing once `wake` was given.
+    /// told to `refused`, and does not end the wait. `wake` does, and that nobody reads `stdout`.
     ///
     /// # Errors
     /// `TimedOut` when none came within `wait`.
@@ -38,18 +43,20 @@ impl Listener {
         &self,
         wait: Option<Duration>,
         wake: &Wake,
+        stdout: Option<&Sink>,
         mut refused: impl FnMut(io::Error),
-    ) -> io::Result<Option<PipeStream>> {
+    ) -> io::Result<Waited> {
         let start = Instant::now();
         loop {
             let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
-            let stream = match self.inner.accept(left, wake)? {
+            let stream = match self.inner.accept(left, wake, stdout)? {
                 Accepted::Client(stream) => stream,
-                Accepted::Woken => return Ok(None),
+                Accepted::Woken => return Ok(Waited::Woken),
+                Accepted::NobodyReads => return Ok(Waited::NobodyReads),
                 Accepted::TimedOut => return Err(nobody_came(wait.unwrap_or_default())),
             };
             match PipeStream::checked(stream, &self.manner) {
-                Ok(stream) => return Ok(Some(stream)),
+                Ok(stream) => return Ok(Waited::Found(stream)),
                 Err(refusal) => refused(refusal),
             }
         }

@@ -15,6 +15,17 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// After this long the user is told what we wait for.
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
 
+/// What came of the wait for the other side.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// A peer that may talk to us.
+    Found(PipeStream),
+    /// The wake signal was given.
+    Woken,
+    /// Nobody reads our stdout: there is nobody to connect for.
+    NobodyReads,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct PipeStream {
@@ -42,7 +53,8 @@ impl PipeStream {
     }
 
     /// Connects, waiting for a server that is not there yet or is busy: for `wait`, or for ever, but
-    /// trying at least once. `waiting` is told once what is to be seen meanwhile.
+    /// trying at least once. `waiting` is told once what is to be seen meanwhile. That nobody reads
+    /// `stdout` any more ends the wait.
     ///
     /// # Errors
     /// `TimedOut` when the wait is over; at once what waiting cannot mend, and `PermissionDenied` for a
@@ -51,15 +63,16 @@ impl PipeStream {
         address: &PipeAddress,
         manner: &Manner,
         wait: Option<Duration>,
+        stdout: Option<&Sink>,
         mut waiting: impl FnMut(Seen),
-    ) -> io::Result<Self> {
+    ) -> io::Result<Waited> {
         let mut connector = Connector::new(address.place()?, manner.one_way);
         let start = Instant::now();
         let mut pause = PAUSES.0;
         let mut told = false;
         loop {
             let seen = match connector.attempt()? {
-                Attempt::Connected(stream) => return Self::checked(stream, manner),
+                Attempt::Connected(stream) => return Self::checked(stream, manner).map(Waited::Found),
                 Attempt::NotYet(seen) => seen,
             };
             let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
@@ -70,7 +83,12 @@ impl PipeStream {
                 waiting(seen);
                 told = true;
             }
-            thread::sleep(pause.min(left.unwrap_or(pause)));
+            let sleep = pause.min(left.unwrap_or(pause));
+            match stdout {
+                Some(stdout) if stdout.closes_within(sleep) => return Ok(Waited::NobodyReads),
+                Some(_) => {}
+                None => thread::sleep(sleep),
+            }
             pause = (pause * 2).min(PAUSES.1);
         }
     }

@@ -60,12 +60,11 @@ fn what_cannot_be_a_pipe_here_is_a_usage_error() {
         (r"\\HOST\pipe\x", "only Windows"),
         ("fd:x", "fd:N"),
         ("fd:3", "not supported yet"),
-        ("fifo:x", "not supported yet"),
         (&format!("./{long}"), "3 more than a socket's name may have (107)"),
         (&long, "more than a socket's name may have (107)"),
     ] {
         for role in ["serve", "connect"] {
-            scratch.pipetool([role, "-w", "0", "--", typed]).run("").code(2).one_line(&[reason]);
+            scratch.pipetool([role, "-w", "0", typed]).run("").code(2).one_line(&[reason]);
         }
     }
 }

@@ -448,3 +448,80 @@ fn with_a_stopped_peer_upstream_and_downstream_stay_killable() {
     client.child.wait().unwrap();
     server.signal(Signal::SIGCONT);
 }
+
+/// Told by the shell that watches it: the pipeline ends though nothing ever comes.
+#[test]
+fn nobody_who_reads_stdout_ends_even_the_wait_for_a_peer() {
+    let scratch = Scratch::new();
+    for command in ["serve x", "serve -k ./y", "connect z", "serve -d in fifo:f", "connect -d in fifo:g"] {
+        scratch.shell(&format!("$PIPETOOL {command} | true; exit ${{PIPESTATUS[0]}}")).run("").code(141);
+    }
+    assert!(scratch.files().is_empty());
+    // A client that comes later finds no server, and keeps its bytes.
+    let server = scratch.shell("$PIPETOOL serve -k x | head -n1; exit ${PIPESTATUS[0]}").start();
+    scratch.pipetool(["connect", "x"]).run("one\n").ok();
+    server.end().code(141).out("one\n");
+    scratch.pipetool(["connect", "-w", "0", "x"]).run("two").code(124);
+}
+
+/// It finished first, and then left without reading: both are told, only the second is an end.
+#[test]
+fn a_peer_that_finished_and_then_left_without_reading_is_a_failure_too() {
+    let scratch = Scratch::new();
+    let (mut side, peer) = client(&scratch, []);
+    peer.shutdown(Shutdown::Write).unwrap();
+    until("its finish to be passed on", || side.stdout_has_ended());
+    side.write("never read");
+    has_unread(&peer);
+    drop(peer);
+    side.end().code(1).one_line(&["left without reading"]);
+}
+
+#[test]
+fn what_was_taken_and_is_lost_is_a_failure_even_when_time_is_over() {
+    let scratch = Scratch::new();
+    let (side, peer) = client(&scratch, ["-q", "300ms"]);
+    let stdin = side.stdin_handle();
+    let feeding = std::thread::spawn(move || drop(File::from(stdin).write_all(&noise(1, 2_000_000))));
+    peer.shutdown(Shutdown::Write).unwrap();
+    side.end().code(1).one_line(&["bytes from stdin are lost"]);
+    feeding.join().unwrap();
+}
+
+/// Its queue is full, and it stops receiving without leaving: poll says nothing about that.
+#[test]
+fn a_peer_with_a_full_queue_that_reads_no_more_lets_stdin_go() {
+    let scratch = Scratch::new();
+    for direction in ["inout", "out"] {
+        let (mut side, peer) = client(&scratch, ["-d", direction]);
+        let stdin = side.stdin_handle();
+        let feeding = std::thread::spawn(move || File::from(stdin).write_all(&noise(1, 3_000_000)));
+        until("the queue to be full", || {
+            is_asleep(side.child.id()) && rustix::io::ioctl_fionread(&peer).unwrap() > 100_000
+        });
+        side.close_stdin();
+        peer.shutdown(Shutdown::Read).unwrap();
+        assert!(feeding.join().unwrap().is_err(), "stdin is let go while the peer stays");
+        drop(peer);
+        side.end().code(1);
+    }
+}
+
+/// What the user's terminal does not take does not keep time from passing.
+#[test]
+fn a_terminal_that_takes_nothing_does_not_stop_the_clock() {
+    let scratch = Scratch::new();
+    let script = r#"
+import os, pty, socket, subprocess
+listener = socket.socket(socket.AF_UNIX); listener.bind("y"); listener.listen()
+terminal, line = pty.openpty()
+child = subprocess.Popen([os.environ["PIPETOOL"], "connect", "-i", "300ms", "./y"], stdin=subprocess.DEVNULL, stdout=line)
+peer, _ = listener.accept()
+peer.setblocking(False)
+try:
+    while peer.send(b"x" * 4096): pass
+except BlockingIOError: pass
+assert child.wait() == 124
+"#;
+    scratch.program("python3", ["-c", script]).env("PIPETOOL", crate::harness::PIPETOOL).run("").ok();
+}

@@ -188,6 +188,10 @@ impl Side {
         });
     }
 
+    pub fn has_printed(&self, bytes: impl AsRef<[u8]>) -> bool {
+        self.out.contains(bytes.as_ref())
+    }
+
     /// Has it closed its stdout?
     pub fn stdout_has_ended(&self) -> bool {
         self.out.shared.0.lock().unwrap().ended

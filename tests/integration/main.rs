@@ -3,23 +3,31 @@
 //! | file | about |
 //! | --- | --- |
 //! | addresses | what a pipe address leads to, and which are refused |
+//! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
+//! | fifos | FIFOs, made and found |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
 //! | users | other users, permissions, --peer |
 //! | waiting | for a server, for a client: how long, how dear, what is said |
 //! | signals | Ctrl-C and its like, at every moment |
-//! | serving | serve -k, --ready-fd, --stats |
+//! | refusals | what cannot go together, and the habits of other tools |
+//! | serving | serve -k, --ready-fd, --replace |
+//! | views | -x, --log, --progress, --stats: what is shown of what passes |
 //! | peers | socat, nc, ncat, Python, Node, gpg-agent, .NET: programs that are not ours |
 //! | smoke | the first things anybody types |
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod addresses;
+mod commands;
 mod ends;
+mod fifos;
 mod harness;
 mod names;
 mod peers;
+mod refusals;
 mod serving;
 mod signals;
 mod smoke;
 mod users;
+mod views;
 mod waiting;

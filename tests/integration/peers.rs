@@ -263,12 +263,13 @@ fn dotnet_finds_the_same_names() {
     };
     for name in [&path, &longest, r"a b:c\d", "-x", "..", "ümläut", r"\\.\pipe\x"] {
         // .NET has no Windows spelling on Unix: it takes \\.\pipe\x as it stands, and so the same
-        // text is another pipe for us. Ours for theirs is the name in the prefix.
-        let ours = if name.starts_with(r"\\") { format!(r"\\.\pipe\{name}") } else { name.to_owned() };
+        // text is another pipe for us. With the prefix any name can be said.
+        let other_form = name.starts_with(r"\\") || name.starts_with('-');
+        let ours = if other_form { format!("//./pipe/{name}") } else { name.to_owned() };
         let server = dotnet_server(&scratch, name, "InOut", &["read"]);
-        scratch.pipetool(["connect", "--", &ours]).run("to them").ok();
+        scratch.pipetool(["connect", &ours]).run("to them").ok();
         server.end().ok().out("to them");
-        let server = scratch.server(["--", &ours]);
+        let server = scratch.server([&ours]);
         dotnet(&scratch, "client", name, "Out", &["write:to us"]).run("").ok();
         server.end().ok().out("to us");
     }

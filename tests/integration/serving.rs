@@ -102,25 +102,6 @@ fn ready_fd_gets_a_newline_once_a_client_can_connect() {
 }
 
 #[test]
-fn stats_is_one_line_for_people() {
-    let scratch = Scratch::new();
-    let server = scratch.pipetool(["serve", "--stats", "x"]).start();
-    scratch.pipetool(["connect", "--stats", "x"]).run("hello").ok().one_line(&["sent 5 B, received 0 B in 0.", "/s"]);
-    server.end().ok().one_line(&["sent 0 B, received 5 B in 0."]);
-}
-
-#[test]
-fn stats_are_told_even_when_a_signal_ends_it() {
-    let scratch = Scratch::new();
-    let server = scratch.serving(["--stats", "x"], Starter::open_stdin);
-    let client = scratch.pipetool(["connect", "x"]).open_stdin().start();
-    server.says("connected");
-    server.signal(Signal::SIGINT);
-    server.end().killed_by(Signal::SIGINT).says(&["sent 0 B, received 0 B"]);
-    client.end();
-}
-
-#[test]
 fn without_descriptors_clients_wait_until_there_are_some() {
     let scratch = Scratch::new();
     let server =
@@ -138,4 +119,80 @@ fn without_descriptors_clients_wait_until_there_are_some() {
     limit(1024);
     server.says("connected");
     client.end_after_stdin().ok();
+}
+
+/// A second look at the deadline, and at what a session needs besides its connection.
+#[test]
+fn without_descriptors_the_wait_still_ends() {
+    let scratch = Scratch::new();
+    let server = scratch
+        .program("prlimit", ["--nofile=4096", crate::harness::PIPETOOL, "serve", "-v", "-w", "1", "./x"])
+        .start();
+    server.says("listening on");
+    let pid = server.child.id().to_string();
+    scratch.program("prlimit", ["--pid", &pid, "--nofile=4:4096"]).run("").ok();
+    let _client = UnixStream::connect(scratch.path("x")).unwrap();
+    server.end().code(124).says(&["no client came within 1s"]);
+}
+
+#[test]
+fn a_client_that_waits_for_descriptors_is_served_in_the_end() {
+    let scratch = Scratch::new();
+    let server =
+        scratch.program("prlimit", ["--nofile=4096", crate::harness::PIPETOOL, "serve", "-k", "-v", "./x"]).start();
+    server.says("listening on");
+    let pid = server.child.id();
+    let is_open = |number: u32| std::fs::exists(format!("/proc/{pid}/fd/{number}")).unwrap();
+    let next = (3..1000).find(|&number| !is_open(number)).unwrap();
+    let limit = |soft: u32| {
+        let limit = format!("--nofile={soft}:4096");
+        scratch.program("prlimit", ["--pid", &pid.to_string(), &limit]).run("").ok();
+    };
+    // Room for the connection alone.
+    limit(next + 1);
+    let client = scratch.pipetool(["connect", "./x"]).open_stdin().start();
+    crate::harness::until("the connection to be taken", || is_open(next));
+    limit(1024);
+    server.says("connected");
+    client.end_after_stdin().ok();
+}
+
+#[test]
+fn replace_takes_the_name_over_and_the_old_server_leaves_it_alone() {
+    let scratch = Scratch::new();
+    let mut old = scratch.serving(["-k", "x"], Starter::open_stdin);
+    let talking = scratch.pipetool(["connect", "x"]).open_stdin().start();
+    old.says("connected");
+    scratch.pipetool(["serve", "x"]).run("").code(1).one_line(&["is already served by pid"]);
+    let new = scratch.server(["-k", "--replace", "x"]);
+    scratch.pipetool(["connect", "x"]).run("to the new one").ok();
+    new.prints("to the new one");
+    // The old one's clients stay with it, and its end takes nothing away.
+    old.write("still here");
+    talking.prints("still here");
+    old.signal(Signal::SIGTERM);
+    old.end().killed_by(Signal::SIGTERM);
+    talking.end();
+    scratch.pipetool(["connect", "-w", "0", "x"]).run("again").ok();
+    new.prints("again");
+    // Only sockets are taken over.
+    std::fs::write(scratch.path("file"), "precious").unwrap();
+    scratch.pipetool(["serve", "--replace", "./file"]).run("").code(1).one_line(&["a regular file is there"]);
+    assert_eq!(std::fs::read(scratch.path("file")).unwrap(), b"precious");
+}
+
+#[test]
+fn buffer_size_is_the_kernels() {
+    let scratch = Scratch::new();
+    let server = scratch.serving(["--buffer-size", "16KiB", "./x"], Starter::open_stdin);
+    let peer = UnixStream::connect(scratch.path("x")).unwrap();
+    server.says("connected");
+    let mut stdin = std::fs::File::from(server.stdin_handle());
+    std::thread::spawn(move || drop(stdin.write_all(&noise(1, 1_000_000))));
+    let arrived = || rustix::io::ioctl_fionread(&peer).unwrap();
+    // It stops where 16 KiB, which the kernel doubles for its own needs, are full: by default at 200.
+    crate::harness::until("the buffer to be full", || {
+        arrived() > 8_000 && crate::harness::is_asleep(server.child.id())
+    });
+    assert!(arrived() <= 32 * 1024, "{}", arrived());
 }

@@ -42,7 +42,8 @@ fn while_the_peer_is_stopped_and_the_pipe_is_full() {
     let scratch = Scratch::new();
     let server = scratch.server(["x"]);
     let mut client = scratch.pipetool(["connect", "-v", "x"]).open_stdin().start();
-    client.says("connected");
+    // By then its name has gone.
+    server.says("connected");
     server.signal(Signal::SIGSTOP);
     client.write(vec![0; 250_000]);
     dies_clean(&scratch, client, Signal::SIGINT);

@@ -4,6 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
+use nix::sys::signal::Signal;
+
 use crate::harness::{PIPETOOL, Scratch, Starter};
 
 const NOBODY: &str = "65534";
@@ -32,10 +34,15 @@ fn a_server_lets_no_other_user_in_and_goes_on_waiting() {
             arguments.extend(["--permissions", permissions]);
         }
         let server = scratch.server(&arguments);
-        // Closed before a byte moved: the peer cannot say that anything was taken.
-        let refused = as_nobody(&scratch, ["connect", "--peer", "any", &pipe]).run("secret");
-        assert!(refused.out.is_empty(), "{refused:?}");
+        // Closed before a byte moved; and who has sent something learns that nobody took it.
+        server.signal(Signal::SIGSTOP);
+        let mut refused = as_nobody(&scratch, ["connect", "-v", "--peer", "any", &pipe]).open_stdin().start();
+        refused.says("connected");
+        refused.write("secret");
+        refused.has_passed_on_its_stdin();
+        server.signal(Signal::SIGCONT);
         server.says("refused a client: the peer is user nobody (uid 65534)");
+        refused.end_after_stdin().code(1).out("").says(&["left without reading"]);
         scratch.pipetool(["connect", &pipe]).run("mine").ok();
         server.end().ok().out("mine");
     }

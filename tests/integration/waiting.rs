@@ -116,7 +116,7 @@ fn the_notice_says_where_and_what_is_seen() {
     waiting("x", &nothing);
     drop(UnixListener::bind(scratch.path("stale")).unwrap());
     waiting("./stale", "a stale socket is there");
-    fs::write(scratch.path("here"), "").unwrap();
+    let _here = UnixListener::bind(scratch.path("here")).unwrap();
     waiting("here", "did you mean './here'?");
     let elsewhere = Scratch::new();
     let _listener = UnixListener::bind(elsewhere.socket("moved")).unwrap();

@@ -6,7 +6,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 
+use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit};
@@ -81,6 +83,12 @@ pub(crate) fn prepare_child(command: &mut Command) {
 pub(crate) fn end_politely(child: u32) {
     // Nobody has waited for it yet, so that the number is still its own.
     let _ = kill(Pid::from_raw(child.cast_signed()), Signal::SIGTERM);
+}
+
+/// Waits until a child has ended, and leaves it to be waited for: until then nobody else gets its number.
+pub(crate) fn wait_for_end(child: u32) {
+    let child = Pid::from_raw(child.cast_signed());
+    while waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
 }
 
 /// The exit code that a shell would give for a child: its own, or 128 + N when signal N ended it.

@@ -7,11 +7,14 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::event::PollFlags;
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::pump::{CLOSED, poll};
 use super::stdio;
 use super::stream::Socket;
 
@@ -50,9 +53,10 @@ enum Kind {
     Pipe,
     /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll.
     SmallPieces,
-    /// Our own open FIFO, non-blocking: nobody else can change that.
+    /// What we opened ourselves, non-blocking: nobody else can change that.
     NonBlocking,
-    /// As SmallPieces, and reading it in the background would stop us (SIGTTIN).
+    /// Reading it in the background would stop us (SIGTTIN), and poll calls it writable for a single byte
+    /// (which is what we write where we could not open it anew, non-blocking).
     Terminal,
     /// Regular files and devices: never long.
     File,
@@ -180,6 +184,8 @@ impl AsFd for Source {
 pub(crate) struct Sink {
     handle: Handle,
     kind: Kind,
+    /// A terminal, opened anew: with a write of more than it has room for, the shared one could sleep.
+    terminal: Option<OwnedFd>,
 }
 
 impl Sink {
@@ -195,7 +201,7 @@ impl Sink {
 
     /// A FIFO that we opened ourselves, non-blocking.
     pub(super) fn fifo(fd: OwnedFd) -> Self {
-        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking }
+        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking, terminal: None }
     }
 
     /// What a child reads.
@@ -210,7 +216,8 @@ impl Sink {
 
     fn new(handle: Handle) -> Self {
         let kind = Kind::of(handle.as_fd());
-        Sink { handle, kind }
+        let terminal = if kind == Kind::Terminal { stdio::open_terminal(handle.as_fd()) } else { None };
+        Sink { handle, kind: if terminal.is_some() { Kind::NonBlocking } else { kind }, terminal }
     }
 
     /// Tells whoever reads there that no more comes.
@@ -222,6 +229,18 @@ impl Sink {
         }
     }
 
+    /// Waits for `pause`, or until nobody reads any more: did that happen?
+    pub(crate) fn closes_within(&self, pause: Duration) -> bool {
+        match poll([(self.as_fd(), PollFlags::empty())], Some(pause)) {
+            Ok([reader]) => reader.intersects(CLOSED),
+            Err(_) => false,
+        }
+    }
+
+    pub(super) fn is_socket(&self) -> bool {
+        self.kind == Kind::Socket
+    }
+
     /// Has poll to say that there is room before each write?
     pub(super) fn needs_poll_first(&self) -> bool {
         matches!(self.kind, Kind::SmallPieces | Kind::Terminal)
@@ -229,7 +248,7 @@ impl Sink {
 
     /// Writes as much of `bytes` as there is room for.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let fd = self.handle.as_fd();
+        let fd = self.terminal.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd);
         match self.kind {
             Kind::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
             Kind::Pipe => match write_without_waiting(fd, bytes) {
@@ -239,7 +258,8 @@ impl Sink {
                 }
                 written => written,
             },
-            Kind::SmallPieces | Kind::Terminal => rustix::io::write(fd, &bytes[..bytes.len().min(PIPE_BUF)]),
+            Kind::SmallPieces => rustix::io::write(fd, &bytes[..bytes.len().min(PIPE_BUF)]),
+            Kind::Terminal => rustix::io::write(fd, &bytes[..1]),
             Kind::NonBlocking | Kind::File => rustix::io::write(fd, bytes),
         }
     }
@@ -247,7 +267,7 @@ impl Sink {
 
 impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+        self.terminal.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd)
     }
 }
 

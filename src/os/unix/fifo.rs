@@ -83,18 +83,17 @@ impl Fifo {
             return open(OpenOptions::new().read(true), OFlags::NONBLOCK, &self.path).map(Some);
         }
         let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = match &*opening {
-            Some(opening) => opening.try_recv(),
-            None => {
-                let (tell, hear) = channel();
-                let path = self.path.clone();
-                thread::Builder::new().name("fifo".into()).spawn(move || {
-                    // Nobody listens any more when the wait was over first.
-                    let _ = tell.send(open(OpenOptions::new().read(true), OFlags::empty(), &path));
-                })?;
-                *opening = Some(hear);
-                Err(TryRecvError::Empty)
-            }
+        let opened = if let Some(opening) = &*opening {
+            opening.try_recv()
+        } else {
+            let (tell, hear) = channel();
+            let path = self.path.clone();
+            thread::Builder::new().name("fifo".into()).spawn(move || {
+                // Nobody listens any more when the wait was over first.
+                let _ = tell.send(open(OpenOptions::new().read(true), OFlags::empty(), &path));
+            })?;
+            *opening = Some(hear);
+            Err(TryRecvError::Empty)
         };
         match opened {
             Err(TryRecvError::Empty) => Ok(None),

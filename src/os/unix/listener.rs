@@ -16,10 +16,11 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
+use super::ends::Sink;
 use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::place::Place;
-use super::pump::poll;
+use super::pump::{CLOSED, poll};
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::os::{Accepted, Attempt, OneWay};
@@ -98,13 +99,18 @@ impl Listener {
         Ok(listener)
     }
 
-    /// The next client, unless `timeout` is over first (never without one) or `wake` is given.
-    pub(crate) fn accept(&self, timeout: Option<Duration>, wake: &Wake) -> io::Result<Accepted> {
+    pub(crate) fn is_fifo(&self) -> bool {
+        matches!(self.entrance, Entrance::Fifo(_))
+    }
+
+    /// The next client, unless `timeout` is over first (never without one), `wake` is given, or nobody
+    /// reads `stdout` any more.
+    pub(crate) fn accept(&self, timeout: Option<Duration>, wake: &Wake, stdout: Option<&Sink>) -> io::Result<Accepted> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         match &self.entrance {
-            Entrance::Socket(socket) => accept(socket, deadline, wake),
+            Entrance::Socket(socket) => accept(socket, deadline, wake, stdout),
             Entrance::Fifo(fifo) => {
-                let accepted = wait_for_other_end(fifo, deadline, wake)?;
+                let accepted = wait_for_other_end(fifo, deadline, wake, stdout)?;
                 if self.many && matches!(accepted, Accepted::Client(_)) {
                     fifo.hold_open()?;
                 }
@@ -114,12 +120,20 @@ impl Listener {
     }
 }
 
-fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake) -> io::Result<Accepted> {
+fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake, stdout: Option<&Sink>) -> io::Result<Accepted> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let [ready, woken] = poll([(socket.as_fd(), PollFlags::IN), (wake.as_fd(), PollFlags::IN)], left)?;
+        // Without a stdout to watch, the socket stands in for it and is only looked at.
+        let watched = stdout.map_or(socket.as_fd(), AsFd::as_fd);
+        let [ready, woken, reader] = poll(
+            [(socket.as_fd(), PollFlags::IN), (wake.as_fd(), PollFlags::IN), (watched, PollFlags::empty())],
+            left,
+        )?;
         if !woken.is_empty() {
             return Ok(Accepted::Woken);
+        }
+        if reader.intersects(CLOSED) {
+            return Ok(Accepted::NobodyReads);
         }
         if ready.is_empty() {
             if left.is_some_and(|left| left.is_zero()) {
@@ -131,6 +145,9 @@ fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake) -> io::Resul
             Ok(socket) => return Ok(Accepted::Client(Stream::Socket(socket))),
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                if left.is_some_and(|left| left.is_zero()) {
+                    return Ok(Accepted::TimedOut);
+                }
                 thread::sleep(left.unwrap_or(Duration::MAX).min(OUT_OF_DESCRIPTORS_PAUSE));
             }
             Err(error) => return Err(error.into()),
@@ -139,7 +156,12 @@ fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake) -> io::Resul
 }
 
 /// A FIFO says nothing when somebody opens it: look again and again.
-fn wait_for_other_end(fifo: &Fifo, deadline: Option<Instant>, wake: &Wake) -> io::Result<Accepted> {
+fn wait_for_other_end(
+    fifo: &Fifo,
+    deadline: Option<Instant>,
+    wake: &Wake,
+    stdout: Option<&Sink>,
+) -> io::Result<Accepted> {
     loop {
         if let Attempt::Connected(stream) = fifo.attempt()? {
             return Ok(Accepted::Client(stream));
@@ -149,6 +171,9 @@ fn wait_for_other_end(fifo: &Fifo, deadline: Option<Instant>, wake: &Wake) -> io
             return Ok(Accepted::TimedOut);
         }
         let pause = left.unwrap_or(Duration::MAX).min(FIFO_PAUSE);
+        if stdout.is_some_and(|stdout| stdout.closes_within(Duration::ZERO)) {
+            return Ok(Accepted::NobodyReads);
+        }
         let [woken] = poll([(wake.as_fd(), PollFlags::IN)], Some(pause))?;
         if !woken.is_empty() {
             return Ok(Accepted::Woken);

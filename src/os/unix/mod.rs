@@ -19,7 +19,7 @@ mod stream;
 mod wake;
 
 pub(crate) use children::{
-    become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit,
+    become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, wait_for_end,
 };
 pub(crate) use ends::{Sink, Source};
 pub(crate) use listener::{Access, Listener};
@@ -29,15 +29,11 @@ pub(crate) use place::{Place, find_elsewhere};
 pub(crate) use pump::pump;
 pub(crate) use ready::ReadyHandle;
 pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
+pub(crate) use stdio::try_say;
 pub(crate) use stream::{Connection, Connector, Stream};
 pub(crate) use wake::Wake;
 
 /// For a file that only the user may open.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
-}
-
-/// The text of an errno, without std's "(os error N)".
-pub(crate) fn error_text(code: i32) -> String {
-    nix::errno::Errno::from_raw(code).desc().to_owned()
 }

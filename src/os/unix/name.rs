@@ -22,8 +22,9 @@ use super::procfs;
 
 /// How long a starter waits for others that take over a stale name in the same directory.
 const TAKE_OVER_PATIENCE: Duration = Duration::from_secs(5);
-/// How long we stay for that at our end.
-const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long we stay for that at our end: anybody who may read the directory can hold its lock, and a
+/// client may be waiting.
+const REMOVE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// A name that we may own: nothing at first, and nothing again once it has been removed.
 /// Clones are the same name: one is kept by whoever cleans up when a signal ends us.

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::net::SocketAddrUnix;
@@ -118,7 +119,7 @@ fn fitting(path: PathBuf, cures: &str) -> io::Result<PathBuf> {
 /// directory, or the same name under another TMPDIR.
 pub(crate) fn find_elsewhere(name: &OsStr, place: &Place) -> Option<PathBuf> {
     let here = Path::new(".").join(name);
-    if here.exists() {
+    if is_trusted_socket(&here) {
         return Some(here);
     }
     let mut file = OsString::from(NAME_PREFIX);
@@ -126,7 +127,15 @@ pub(crate) fn find_elsewhere(name: &OsStr, place: &Place) -> Option<PathBuf> {
     procfs::listening_sockets()
         .into_iter()
         .map(|socket| PathBuf::from(OsStr::from_bytes(&socket.path)))
-        .find(|path| path.file_name() == Some(&file) && Some(path.as_path()) != place.file())
+        .filter(|path| path.is_absolute() && path.file_name() == Some(&file) && Some(path.as_path()) != place.file())
+        .find(|path| is_trusted_socket(path))
+}
+
+/// A socket of this user's or of root's: nobody should be sent to somebody else's.
+fn is_trusted_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| {
+        found.file_type().is_socket() && (found.uid() == 0 || found.uid() == super::people::current_user())
+    })
 }
 
 fn refuse(why: String) -> io::Error {

@@ -10,7 +10,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -23,8 +23,11 @@ use crate::os::{Ended, Watch};
 /// How often a background job looks whether the terminal has become its own.
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often a peer whose queue is full is written to all the same.
+const FULL_PAUSE: Duration = Duration::from_millis(250);
+
 /// What poll always reports: the other side does not take any more.
-const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
+pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
 /// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `watch` is told of each
 /// piece that was delivered.
@@ -81,10 +84,21 @@ fn take(source: &mut Source) -> Result<(), Ended> {
     }
 }
 
+/// Waits until a write can do something, be it to fail. To a peer with a full queue that has stopped
+/// receiving, poll says nothing on AF_UNIX: only a write tells, so it is tried now and then.
 fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
-    let [_, woken] =
-        poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN)], None).map_err(Ended::WriteFailed)?;
-    if woken.is_empty() { Ok(()) } else { Err(Ended::Woken) }
+    loop {
+        let patience = sink.is_socket().then_some(FULL_PAUSE);
+        let before = Instant::now();
+        let [room, woken] = poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN)], patience)
+            .map_err(Ended::WriteFailed)?;
+        if !woken.is_empty() {
+            return Err(Ended::Woken);
+        }
+        if !room.is_empty() || patience.is_some_and(|patience| before.elapsed() >= patience) {
+            return Ok(());
+        }
+    }
 }
 
 fn wait_for_data(source: &Source, sink: &Sink, wake: &Wake) -> Result<(), Ended> {

@@ -1,6 +1,8 @@
 //! Signals: noticing those that ask us to end, and ending by one as if we had never caught it.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGPIPE};
@@ -15,9 +17,12 @@ pub(crate) const INTERRUPT: i32 = signal_hook::consts::SIGINT;
 pub(crate) const STDOUT_CLOSED_CODE: u8 = 141;
 
 /// Calls `arrived` for each SIGTERM and SIGHUP, on a thread of its own. A signal that was ignored when
-/// we started stays ignored: nohup and `trap ''` mean it.
-pub(crate) fn on_termination(arrived: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+/// we started stays ignored: nohup and `trap ''` mean it. Once `dying` is true, any signal ends us.
+pub(crate) fn on_termination(dying: &Arc<AtomicBool>, arrived: impl Fn(i32) + Send + 'static) -> io::Result<()> {
     let wanted: Vec<i32> = [SIGTERM, SIGHUP].into_iter().filter(|&signal| !is_ignored(signal)).collect();
+    for &signal in wanted.iter().chain(&[INTERRUPT]).filter(|&&signal| !is_ignored(signal)) {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(dying))?;
+    }
     let mut signals = Signals::new(wanted)?;
     thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(arrived))?;
     Ok(())

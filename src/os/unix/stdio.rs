@@ -2,10 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::fs::FileType;
+use rustix::event::PollFlags;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::Shutdown;
+
+use super::pump::poll;
 
 /// Tells whoever reads our stdout that no more comes, though we stay.
 pub(super) fn finish_stdout() -> io::Result<()> {
@@ -19,7 +23,26 @@ pub(super) fn finish_stdout() -> io::Result<()> {
 
 /// Lets go of stdin: whoever writes to it learns that nobody reads any more.
 pub(super) fn close_stdin() -> io::Result<()> {
+    let stdin = rustix::stdio::stdin();
+    if is_same_socket(stdin, rustix::stdio::stdout()) {
+        return Ok(rustix::net::shutdown(stdin, Shutdown::Read)?);
+    }
     Ok(rustix::stdio::dup2_stdin(File::open("/dev/null")?)?)
+}
+
+/// The terminal `fd` once more, non-blocking and with nobody who shares that.
+pub(super) fn open_terminal(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let name = rustix::termios::ttyname(fd, Vec::new()).ok()?;
+    rustix::fs::open(name, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+/// Writes to stderr if that does not mean to wait: for a process that is about to die.
+pub(crate) fn try_say(text: &str) {
+    let stderr = rustix::stdio::stderr();
+    let no_wait = Some(Duration::ZERO);
+    if poll([(stderr, PollFlags::OUT)], no_wait).is_ok_and(|[room]| room.contains(PollFlags::OUT)) {
+        let _ = rustix::io::write(stderr, text.as_bytes());
+    }
 }
 
 fn is_same_socket(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {

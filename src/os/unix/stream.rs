@@ -7,6 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType};
@@ -152,7 +153,7 @@ impl Stream {
     pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
         match self {
             Stream::Socket(socket) => {
-                let socket = Arc::new(Socket(socket));
+                let socket = Arc::new(Socket { socket, abruptly: AtomicBool::new(false) });
                 let (source, sink) = (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
@@ -173,6 +174,11 @@ impl Connection {
         self.0.as_ref().map_or(Ok(0), |socket| untaken(socket.as_fd()))
     }
 
+    /// Has the peer learn (ECONNRESET) if we leave bytes of its unread.
+    pub(crate) fn leave_abruptly(&self) {
+        self.0.iter().for_each(|socket| socket.abruptly.store(true, Relaxed));
+    }
+
     /// The error that the kernel noted for us, once.
     pub(crate) fn take_error(&self) -> io::Result<()> {
         match &self.0 {
@@ -184,18 +190,21 @@ impl Connection {
 
 /// A connected socket that leaves without harm when its last owner has gone.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(super) struct Socket {
+    socket: OwnedFd,
+    abruptly: AtomicBool,
+}
 
 impl Socket {
     pub(super) fn shutdown(&self, half: Shutdown) {
         // The peer may have gone, and then both halves are shut already.
-        let _ = rustix::net::shutdown(&self.0, half);
+        let _ = rustix::net::shutdown(&self.socket, half);
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 
@@ -203,9 +212,12 @@ impl Drop for Socket {
     /// A close with unread bytes would give the peer ECONNRESET in place of our last bytes. Once we
     /// receive no more the queue can only shrink.
     fn drop(&mut self) {
+        if self.abruptly.load(Relaxed) {
+            return;
+        }
         self.shutdown(Shutdown::Read);
         let mut scrap = [0; 16 * 1024];
-        while rustix::net::recv(&self.0, &mut scrap, RecvFlags::DONTWAIT).is_ok_and(|(read, _)| read > 0) {}
+        while rustix::net::recv(&self.socket, &mut scrap, RecvFlags::DONTWAIT).is_ok_and(|(read, _)| read > 0) {}
     }
 }
 

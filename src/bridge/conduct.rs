@@ -1,0 +1,145 @@
+//! Who waits for the two pumps, and decides what their ends mean.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Failure, LocalKind, Rules, Session};
+use crate::os::{Connection, Ended};
+use crate::pipe::Direction;
+use crate::progress::Meter;
+
+/// The two directions.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    ToPeer,
+    FromPeer,
+}
+
+/// What is known of a session so far.
+pub(super) struct Conduct<'a> {
+    rules: &'a Rules,
+    meter: &'a Meter,
+    local: LocalKind,
+    connection: &'a Connection,
+    quit_at: Option<Instant>,
+    was_reset: bool,
+    /// Was all that there was to send handed over?
+    all_sent: bool,
+}
+
+impl<'a> Conduct<'a> {
+    pub(super) fn new(rules: &'a Rules, meter: &'a Meter, local: LocalKind, connection: &'a Connection) -> Self {
+        Conduct { rules, meter, local, connection, quit_at: None, was_reset: false, all_sent: false }
+    }
+
+    /// Waits until the session is over.
+    pub(super) fn until_over(
+        &mut self,
+        direction: Direction,
+        hear: &Receiver<(Way, Ended)>,
+    ) -> Result<Session, Failure> {
+        let mut running = usize::from(direction.sends()) + usize::from(direction.receives());
+        while running > 0 {
+            let over = match self.next_end(hear) {
+                Ok((way, ended)) => {
+                    running -= 1;
+                    self.ended(way, ended)?
+                }
+                Err(RecvTimeoutError::Timeout) => self.time_is_over(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if let Some(session) = over {
+                return Ok(session);
+            }
+        }
+        if self.was_reset {
+            return Err(Failure::Reset);
+        }
+        if direction == Direction::Out && self.all_sent { self.until_taken() } else { Ok(Session::Over) }
+    }
+
+    /// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone.
+    fn until_taken(&self) -> Result<Session, Failure> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            self.connection.take_error().map_err(as_send_failure)?;
+            if self.connection.untaken().map_err(Failure::Send)? == 0 {
+                // It may have left without reading in between.
+                self.connection.take_error().map_err(as_send_failure)?;
+                return Ok(Session::Over);
+            }
+            if let Some(time_is_over) = self.time_is_over() {
+                return Ok(time_is_over);
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(15));
+        }
+    }
+
+    fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
+        match self.quit_at.into_iter().chain(self.idle_at()).min() {
+            Some(deadline) => hear.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// A pump has ended: is the session over?
+    fn ended(&mut self, way: Way, ended: Ended) -> Result<Option<Session>, Failure> {
+        match (way, ended) {
+            (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
+            (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
+            (Way::ToPeer, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,
+            (Way::FromPeer, Ended::ReadFailed(error)) if is_reset(&error) => self.was_reset = true,
+            (Way::ToPeer, Ended::WriteFailed(error)) => return Err(Failure::Send(error)),
+            (Way::FromPeer, Ended::ReadFailed(error)) => return Err(Failure::Receive(error)),
+            (Way::FromPeer, Ended::SinkClosed) if self.local != LocalKind::Command => {
+                return Ok(Some(Session::StdoutClosed));
+            }
+            // It reads no more, or has gone, or has left without reading: the kernel noted which.
+            (Way::ToPeer, Ended::SinkClosed) => match self.connection.take_error() {
+                Err(error) if is_reset(&error) => self.was_reset = true,
+                _ => {}
+            },
+            (Way::FromPeer, Ended::SourceEnded) => {
+                self.begin_to_quit();
+                if self.local == LocalKind::Terminal && self.meter.received() > 0 {
+                    return Ok(Some(Session::Over));
+                }
+            }
+            (Way::ToPeer, Ended::SourceEnded) => {
+                self.all_sent = true;
+                self.begin_to_quit();
+            }
+            (_, Ended::SinkClosed | Ended::Woken) => {}
+        }
+        Ok(None)
+    }
+
+    fn begin_to_quit(&mut self) {
+        if self.quit_at.is_none() {
+            self.quit_at = self.rules.quit_after.and_then(|after| Instant::now().checked_add(after));
+        }
+    }
+
+    fn time_is_over(&self) -> Option<Session> {
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if is_over(self.quit_at) {
+            return Some(Session::QuitAfter);
+        }
+        is_over(self.idle_at()).then_some(Session::Idle)
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        self.rules.idle_timeout.and_then(|timeout| self.meter.last_moved().checked_add(timeout))
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset
+}
+
+fn as_send_failure(error: io::Error) -> Failure {
+    if is_reset(&error) { Failure::Reset } else { Failure::Send(error) }
+}

@@ -1,0 +1,97 @@
+//! Options that have no meaning together, each refused in one sentence: the only table of them.
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use crate::bridge::Finish;
+use crate::pipe::{Direction, PipeAddress};
+
+/// What makes a combination one of these, and what the user is told.
+type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
+
+const REFUSALS: &[Refusal] = &[
+    (
+        |asked| asked.to_serve() && asked.pipe_is(is_handle),
+        "fd:N is an open pipe already: there is nothing to serve, 'connect' uses it",
+    ),
+    (
+        |asked| asked.has("max_clients") && !(asked.has("keep_open") && asked.has("command")),
+        "'--max-clients' is for 'serve -k PIPE -- COMMAND': otherwise clients are served one after another",
+    ),
+    (
+        |asked| asked.has("keep_open") && asked.has("command") && asked.has("progress"),
+        "'--progress' shows one client, and 'serve -k PIPE -- COMMAND' has many at once: use '--stats'",
+    ),
+    (
+        |asked| asked.pipe_is(is_abstract) && (asked.has("permissions") || asked.has("group")),
+        "an abstract socket has no file that '--permissions' or '--group' could be given to: '--peer' says who may come",
+    ),
+    (
+        |asked| asked.pipe_is(is_abstract) && asked.has("replace"),
+        "an abstract name cannot be taken over: it is free as soon as its server ends",
+    ),
+    (
+        |asked| asked.pipe_is(is_fifo) && asked.direction() == Some(Direction::InOut),
+        "a FIFO goes one way only: say '-d in' or '-d out'",
+    ),
+    (
+        |asked| asked.pipe_is(is_fifo) && asked.has("peer"),
+        "a FIFO does not say who is there, so '--peer' cannot be kept to: its permissions decide",
+    ),
+    (
+        |asked| asked.pipe_is(is_fifo) && asked.never_finishes(),
+        "a FIFO's end is the end of its last writer and cannot be kept back: leave '--finish' out",
+    ),
+    (
+        |asked| asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("command"),
+        "a FIFO cannot tell its clients apart: '-k PIPE -- COMMAND' needs a socket",
+    ),
+];
+
+/// Why `matches` of `subcommand` cannot be, if so.
+pub(crate) fn why_not(subcommand: &str, matches: &ArgMatches) -> Option<&'static str> {
+    let asked = Asked { subcommand, matches };
+    REFUSALS.iter().find(|(applies, _)| applies(&asked)).map(|(_, why)| *why)
+}
+
+/// What the user typed.
+struct Asked<'a> {
+    subcommand: &'a str,
+    matches: &'a ArgMatches,
+}
+
+impl Asked<'_> {
+    fn to_serve(&self) -> bool {
+        self.subcommand == "serve"
+    }
+
+    /// Was the option given? One that this subcommand does not have was not.
+    fn has(&self, option: &str) -> bool {
+        self.matches.try_contains_id(option).unwrap_or(false)
+            && self.matches.value_source(option) == Some(ValueSource::CommandLine)
+    }
+
+    fn pipe_is(&self, kind: fn(&PipeAddress) -> bool) -> bool {
+        self.matches.get_one("pipe").is_some_and(kind)
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.matches.get_one("direction").copied()
+    }
+
+    fn never_finishes(&self) -> bool {
+        self.matches.get_one("finish") == Some(&Finish::Never)
+    }
+}
+
+fn is_fifo(pipe: &PipeAddress) -> bool {
+    matches!(pipe, PipeAddress::Fifo(_))
+}
+
+fn is_abstract(pipe: &PipeAddress) -> bool {
+    matches!(pipe, PipeAddress::Abstract(_))
+}
+
+fn is_handle(pipe: &PipeAddress) -> bool {
+    matches!(pipe, PipeAddress::Handles(..))
+}

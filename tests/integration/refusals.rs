@@ -1,0 +1,52 @@
+//! What cannot go together, and the habits of other tools: exit 2 and one line that helps.
+
+use crate::harness::Scratch;
+
+#[test]
+fn combinations_without_a_meaning() {
+    let scratch = Scratch::new();
+    for (line, reason) in [
+        ("serve --max-clients 2 x", "'--max-clients' is for"),
+        ("serve --max-clients 2 -k x", "'--max-clients' is for"),
+        ("serve --max-clients 2 x -- cat", "'--max-clients' is for"),
+        ("serve -p -k x -- cat", "'--progress' shows one client"),
+        ("serve --permissions 660 @x", "an abstract socket has no file"),
+        ("serve --group root @x", "an abstract socket has no file"),
+        ("serve --replace @x", "an abstract name cannot be taken over"),
+        ("serve -d inout fifo:x", "a FIFO goes one way only"),
+        ("connect -d inout fifo:x", "a FIFO goes one way only"),
+        ("connect -d in --peer user fifo:x", "does not say who is there"),
+        ("connect -d in --finish never fifo:x", "cannot be kept back"),
+        ("serve -k -d in fifo:x -- cat", "cannot tell its clients apart"),
+        ("serve -i 0 x", "0 would end it at once"),
+        ("serve --max-clients 0 x", "0"),
+        ("serve --buffer-size 0 x", "expected a size"),
+        ("serve --buffer-size lots x", "expected a size"),
+    ] {
+        scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
+    }
+    assert!(scratch.files().is_empty());
+}
+
+#[test]
+fn habits_of_other_tools() {
+    let scratch = Scratch::new();
+    for (line, reason) in [
+        ("connect -N x", "'--finish never'"),
+        ("connect -U ./x", "is a UNIX socket already"),
+        ("connect -l x", "'pipetool serve PIPE'"),
+        ("connect --no-shutdown x", "'--finish never'"),
+        ("serve -e cat x", "after '--'"),
+        ("serve -m 10 x", "'--max-clients N'"),
+        ("connect -t 5 x", "'-q DURATION'"),
+        ("connect -T 5 x", "'-i DURATION'"),
+        ("connect -x dump x", "'--log FILE'"),
+        ("connect -o dump x", "'--log FILE'"),
+        ("connect -u x", "'-d in'"),
+        ("connect -d x", "</dev/null"),
+        ("connect x cat", "a COMMAND comes after '--'"),
+        ("connect -z x", "'pipetool connect -w 0"),
+    ] {
+        scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
+    }
+}
