@@ -10,6 +10,7 @@
 //! | users | other users, permissions, --peer |
 //! | waiting | for a server, for a client: how long, how dear, what is said |
 //! | signals | Ctrl-C and its like, at every moment |
+//! | readme | the README's examples, run |
 //! | refusals | what cannot go together, and the habits of other tools |
 //! | serving | serve -k, --ready-fd, --replace |
 //! | views | -x, --log, --progress, --stats: what is shown of what passes |
@@ -24,6 +25,7 @@ mod fifos;
 mod harness;
 mod names;
 mod peers;
+mod readme;
 mod refusals;
 mod serving;
 mod signals;

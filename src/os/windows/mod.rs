@@ -4,12 +4,12 @@
 mod place;
 mod process;
 mod pumps;
-pub(crate) mod stdio;
 
-pub(crate) use place::{Access, Listener, OwnedName, Place, Stream, find_elsewhere, try_connect};
+pub(crate) use place::{Access, Connection, Connector, Listener, OwnedName, Place, Stream, find_elsewhere};
 pub(crate) use process::{
-    INTERRUPT, ReadyHandle, STDOUT_CLOSED_CODE, current_user, die_of_closed_stdout, die_of_signal, error_text,
-    group_id, on_termination, user_id, user_name,
+    INTERRUPT, ReadyHandle, SIGTERM, STDOUT_CLOSED_CODE, become_command, current_user, die_of_closed_stdout,
+    die_of_signal, end_politely, exit_code, group_id, keep_from_children, on_termination, prepare_child, private,
+    raise_handle_limit, try_say, user_id, user_name, wait_for_end,
 };
 pub(crate) use pumps::{Sink, Source, Wake, pump};
 

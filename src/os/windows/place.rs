@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::not_yet;
-use super::pumps::{Sink, Source};
-use crate::os::{Attempt, Peer};
+use super::pumps::{Sink, Source, Wake};
+use crate::os::{Accepted, Attempt, OneWay, Peer};
 
 /// Where a pipe is: its whole name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ impl Place {
     pub(crate) fn at_path(path: &Path) -> io::Result<Self> {
         let name = path.file_name().unwrap_or_default().display();
         Err(refuse(format!(r"on Windows a pipe is no file: write {name} or \\.\pipe\{name}")))
+    }
+
+    pub(crate) fn fifo(_: &Path) -> io::Result<Self> {
+        Err(refuse("there are no FIFOs on Windows: a NAME is a named pipe".to_owned()))
     }
 
     pub(crate) fn in_abstract_namespace(name: &OsStr) -> io::Result<Self> {
@@ -70,17 +75,22 @@ impl OwnedName {
 pub(crate) struct Access {
     pub(crate) permissions: Option<u32>,
     pub(crate) group: Option<u32>,
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Listener;
 
 impl Listener {
-    pub(crate) fn bind(_: &Place, _: Access, _many: bool, _: &OwnedName) -> io::Result<Self> {
+    pub(crate) fn bind(_: &Place, _: Option<OneWay>, _: Access, _many: bool, _: &OwnedName) -> io::Result<Self> {
         Err(not_yet("serving a named pipe"))
     }
 
-    pub(crate) fn accept(&self, _timeout: Option<Duration>) -> io::Result<Option<Stream>> {
+    pub(crate) fn is_fifo(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn accept(&self, _: Option<Duration>, _: &Wake, _stdout: Option<&Sink>) -> io::Result<Accepted> {
         Err(not_yet("serving a named pipe"))
     }
 }
@@ -88,30 +98,48 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) struct Stream;
 
-pub(crate) fn try_connect(_: &Place) -> io::Result<Attempt> {
-    Err(not_yet("connecting to a named pipe"))
+#[derive(Debug)]
+pub(crate) struct Connector;
+
+impl Connector {
+    pub(crate) fn new(_: Place, _: Option<OneWay>) -> Self {
+        Connector
+    }
+
+    pub(crate) fn attempt(&mut self) -> io::Result<Attempt> {
+        Err(not_yet("connecting to a named pipe"))
+    }
 }
 
 impl Stream {
-    pub(crate) fn peer(&self) -> io::Result<Peer> {
+    pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         Err(not_yet("asking for a pipe's peer"))
     }
 
-    pub(crate) fn source(&self) -> Source<'_> {
-        Source::default()
+    pub(crate) fn set_buffer_size(&self, _: usize) -> io::Result<()> {
+        Err(not_yet("the size of a pipe's buffers"))
     }
 
-    pub(crate) fn sink(&self) -> Sink<'_> {
-        Sink::default()
+    pub(crate) fn keep_only(&self, _: OneWay) {}
+
+    pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
+        Err(not_yet("a pipe as a program's stdin and stdout"))
     }
 
-    pub(crate) fn finish(&self) {}
+    pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
+        (None, None, Connection)
+    }
+}
 
-    pub(crate) fn stop_receiving(&self) {}
+#[derive(Debug)]
+pub(crate) struct Connection;
 
+impl Connection {
     pub(crate) fn untaken(&self) -> io::Result<usize> {
         Ok(0)
     }
+
+    pub(crate) fn leave_abruptly(&self) {}
 
     pub(crate) fn take_error(&self) -> io::Result<()> {
         Ok(())

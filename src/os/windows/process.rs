@@ -1,6 +1,10 @@
 //! Processes and users on Windows: how we end, and who we are (not there yet).
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::not_yet;
 
@@ -11,8 +15,11 @@ pub(crate) const STDOUT_CLOSED_CODE: u8 = 1;
 /// The exit code of a process that Ctrl-C ended (STATUS_CONTROL_C_EXIT).
 const CONTROL_C_EXIT: u32 = 0xC000_013A;
 
+/// There is no such signal; a number that none has.
+pub(crate) const SIGTERM: i32 = 15;
+
 /// Ctrl-C and Ctrl-Break are all there is, and they come by another door.
-pub(crate) fn on_termination(_: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+pub(crate) fn on_termination(_: &Arc<AtomicBool>, _: impl Fn(i32) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
@@ -24,9 +31,32 @@ pub(crate) fn die_of_closed_stdout() -> ! {
     std::process::exit(STDOUT_CLOSED_CODE.into())
 }
 
-pub(crate) fn error_text(code: i32) -> String {
-    let text = io::Error::from_raw_os_error(code).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+/// Windows cannot put another program into this process.
+pub(crate) fn become_command(_: &mut Command) -> io::Error {
+    not_yet("COMMAND")
+}
+
+pub(crate) fn keep_from_children() {}
+
+pub(crate) fn prepare_child(_: &mut Command) {}
+
+pub(crate) fn raise_handle_limit() {}
+
+pub(crate) fn end_politely(_: u32) {}
+
+pub(crate) fn wait_for_end(_: u32) {}
+
+pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// The user's own directories are private already.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+pub(crate) fn try_say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 pub(crate) fn current_user() -> u32 {
