@@ -76,19 +76,20 @@ impl Serve {
         });
         interrupt::watch().context("could not watch for signals")?;
 
+        let wake = Arc::new(Wake::new().context("could not wait")?);
         let listener = self.listen(&name)?;
         self.announce(ready)?;
         match (program, self.keep_open) {
-            (None, false) => self.one_client(listener, &sessions),
-            (None, true) => self.one_after_another(&listener, &sessions),
-            (Some(program), false) => self.one_client_of(program, listener),
-            (Some(program), true) => self.all_at_once(listener, program),
+            (None, false) => self.one_client(listener, &sessions, &wake),
+            (None, true) => self.one_after_another(&listener, &sessions, &wake),
+            (Some(program), false) => self.one_client_of(program, listener, &wake),
+            (Some(program), true) => self.all_at_once(listener, program, &wake),
         }
     }
 
-    fn one_client(&self, listener: Listener, sessions: &Sessions<'_>) -> Result<Exit> {
+    fn one_client(&self, listener: Listener, sessions: &Sessions<'_>, wake: &Wake) -> Result<Exit> {
         let mut local = stdio::open();
-        let Waited::Found(pipe) = self.accept(&listener, &Self::never()?, local.sink.as_ref())? else {
+        let Waited::Found(pipe) = self.accept(&listener, wake, local.sink.as_ref())? else {
             return Ok(Exit::StdoutClosed);
         };
         // The next server can start; clients that come now wait for it.
@@ -96,16 +97,15 @@ impl Serve {
         sessions.hold(&mut local, pipe, &self.options.rules(false)).map(|session| exit(&session))
     }
 
-    fn one_client_of(&self, program: Program<'_>, listener: Listener) -> Result<Exit> {
-        let Waited::Found(pipe) = self.accept(&listener, &Self::never()?, None)? else { return Ok(Exit::Done) };
+    fn one_client_of(&self, program: Program<'_>, listener: Listener, wake: &Wake) -> Result<Exit> {
+        let Waited::Found(pipe) = self.accept(&listener, wake, None)? else { return Ok(Exit::Done) };
         drop(listener);
         program.take_over(pipe)
     }
 
-    fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>) -> Result<Exit> {
-        let never = Self::never()?;
+    fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>, wake: &Wake) -> Result<Exit> {
         let mut local = stdio::open();
-        while let Waited::Found(pipe) = self.accept(listener, &never, local.sink.as_ref())? {
+        while let Waited::Found(pipe) = self.accept(listener, wake, local.sink.as_ref())? {
             match sessions.hold(&mut local, pipe, &self.options.rules(true)) {
                 Ok(Session::StdoutClosed) => break,
                 Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
@@ -117,12 +117,11 @@ impl Serve {
     }
 
     /// A COMMAND for each client, until SIGTERM: then those that run may finish.
-    fn all_at_once(&self, listener: Listener, program: Program<'_>) -> Result<Exit> {
+    fn all_at_once(&self, listener: Listener, program: Program<'_>, wake: &Arc<Wake>) -> Result<Exit> {
         os::raise_handle_limit();
-        let wake = Arc::new(Wake::new().context("could not wait")?);
         let slots = Slots::new(self.max_clients);
         interrupt::wind_down_first({
-            let (wake, slots) = (Arc::clone(&wake), slots.clone());
+            let (wake, slots) = (Arc::clone(wake), slots.clone());
             move || {
                 wake.give();
                 slots.close();
@@ -130,7 +129,7 @@ impl Serve {
         });
         let ended = thread::scope(|scope| {
             while let Some(slot) = slots.take() {
-                let Waited::Found(pipe) = self.accept(&listener, &wake, None)? else { break };
+                let Waited::Found(pipe) = self.accept(&listener, wake, None)? else { break };
                 let serve_one = move || {
                     program.serve(pipe).map_or_else(|error| said(&error), drop);
                     drop(slot);
@@ -172,10 +171,6 @@ impl Serve {
         listener
             .accept(options.wait.limit(), wake, stdout, |refusal| stderr::say(&format!("refused a client: {refusal}")))
             .with_context(|| format!("could not serve {}", options.whole_name()))
-    }
-
-    fn never() -> Result<Wake> {
-        Wake::new().context("could not wait")
     }
 }
 

@@ -40,7 +40,7 @@ impl<'a> Sessions<'a> {
         let options = self.options;
         let number = self.count.fetch_add(1, SeqCst) + 1;
         let (meter, peer) = (Arc::new(Meter::start()), pipe.peer);
-        options.notice(|| format!("connected to {}", pipe.peer_name()));
+        let peer_name = pipe.peer_name();
         let summary = {
             let (meter, format, pipe) = (Arc::clone(&meter), options.stats, options.pipe.to_string());
             move || statistics(&meter, format, &pipe, peer)
@@ -49,6 +49,7 @@ impl<'a> Sessions<'a> {
             let summary = summary.clone();
             move || os::try_say(&summary())
         });
+        options.notice(|| format!("connected to {peer_name}"));
         let bar = Bar::follow(Arc::clone(&meter), local.length(), options.progress);
 
         let (sent, received) = (self.dump.direction(number, ">"), self.dump.direction(number, "<"));
