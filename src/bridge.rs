@@ -24,7 +24,7 @@ use std::time::Duration;
 use conduct::{Conduct, Way};
 
 use crate::os::{Ended, Show, Sink, Source, Wake, Watch, pump};
-use crate::pipe::PipeStream;
+use crate::pipe::PipeEnds;
 use crate::progress::Meter;
 
 mod conduct;
@@ -39,6 +39,8 @@ pub(crate) struct Rules {
     pub(crate) quit_after: Option<Duration>,
     /// Will stdin and stdout be used for another connection?
     pub(crate) keep_open: bool,
+    /// May the other side end without reading all?
+    pub(crate) forgives_loss: bool,
 }
 
 /// Are ends of data passed on to the peer?
@@ -123,15 +125,11 @@ pub(crate) struct Observer<'a> {
 /// Moves bytes both ways until the session is over, and leaves.
 pub(crate) fn bridge(
     local: &mut Local,
-    pipe: PipeStream,
+    pipe: PipeEnds,
     rules: &Rules,
     seen: &Observer<'_>,
 ) -> Result<Session, Failure> {
-    if rules.finish == Finish::Auto {
-        pipe.end_unused_half();
-    }
-    let direction = pipe.direction;
-    let (mut from_pipe, mut to_pipe, connection) = pipe.into_ends();
+    let PipeEnds { source: mut from_pipe, sink: mut to_pipe, connection, direction } = pipe;
     let wake = Wake::new().map_err(Failure::Start)?;
     let (tell, hear) = channel();
     let mut conduct = Conduct::new(rules, seen.meter, local.kind, &connection);
@@ -176,8 +174,32 @@ pub(crate) fn bridge(
     // Leave before anything is said about it.
     drop((from_pipe, to_pipe, connection));
     match session? {
-        Session::Over | Session::QuitAfter if lost > 0 && !rules.keep_open => Err(Failure::Undelivered(lost)),
+        Session::Over | Session::QuitAfter if lost > 0 && !rules.keep_open && !rules.forgives_loss => {
+            Err(Failure::Undelivered(lost))
+        }
         session => Ok(session),
+    }
+}
+
+/// What failed where bytes go one way, without a bridge.
+#[derive(Debug)]
+pub(crate) enum CarryFailure {
+    /// The source could not be read.
+    Read(io::Error),
+    /// The sink could not be written to.
+    Write(io::Error),
+}
+
+/// Moves all bytes from `source` to `sink`, and ends both: a sink that is closed is no failure.
+pub(crate) fn carry(mut source: Source, mut sink: Sink) -> Result<(), CarryFailure> {
+    let wake = Wake::new().map_err(CarryFailure::Read)?;
+    let ended = pump(&mut source, &mut sink, &wake, Watch { count: &|_| {}, show: None });
+    source.close();
+    sink.finish();
+    match ended {
+        Ended::ReadFailed(error) => Err(CarryFailure::Read(error)),
+        Ended::WriteFailed(error) => Err(CarryFailure::Write(error)),
+        Ended::SourceEnded | Ended::SinkClosed | Ended::Woken => Ok(()),
     }
 }
 

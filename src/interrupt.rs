@@ -7,15 +7,15 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use crate::os;
 
+type Diversion = Box<dyn FnMut(i32) -> bool + Send>;
 type Cleanups = Vec<(u64, Box<dyn FnMut() + Send>)>;
 
 static CLEANUPS: Mutex<Cleanups> = Mutex::new(Vec::new());
 /// Has a signal come that ends us? From then on any other ends us at once.
 static DYING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// What SIGTERM begins where clients are still to be served.
-static WIND_DOWN: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
-static WINDS_DOWN: AtomicBool = AtomicBool::new(false);
+/// What a signal means where others have to end first.
+static DIVERSION: Mutex<Option<Diversion>> = Mutex::new(None);
 
 /// Something to do should a signal end us; forgotten when this is dropped.
 #[derive(Debug)]
@@ -47,24 +47,16 @@ impl Drop for Cleanup {
     }
 }
 
-/// Has the first SIGTERM call `begin` and nothing else; the second is as any other signal.
-pub(crate) fn wind_down_first(begin: impl FnOnce() + Send + 'static) {
-    *WIND_DOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(begin));
-}
-
-/// Dies of the SIGTERM that began to wind us down, if one did.
-pub(crate) fn end_of_wind_down() {
-    if WINDS_DOWN.load(SeqCst) {
-        os::die_of_signal(os::SIGTERM);
-    }
+/// Has `take` asked first whenever a signal comes: true means that it is dealt with.
+pub(crate) fn divert(take: impl FnMut(i32) -> bool + Send + 'static) {
+    *DIVERSION.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(take));
 }
 
 fn arrived(signal: i32) {
-    if signal == os::SIGTERM
-        && let Some(begin) = WIND_DOWN.lock().unwrap_or_else(PoisonError::into_inner).take()
+    if let Some(take) = DIVERSION.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+        && take(signal)
     {
-        WINDS_DOWN.store(true, SeqCst);
-        return begin();
+        return;
     }
     if !DYING.swap(true, SeqCst) {
         for (_, cleanup) in CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {

@@ -110,8 +110,7 @@ impl Bar {
         wanted.then(|| {
             let (over, hear) = channel();
             let drawing = thread::spawn(move || {
-                let wait = if when == When::Always { Duration::ZERO } else { SHOW_AFTER };
-                if hear.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                if when == When::Auto && hear.recv_timeout(SHOW_AFTER) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
                 let bar = drawn(total);

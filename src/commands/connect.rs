@@ -10,7 +10,7 @@ use super::program::Program;
 use super::session::{Sessions, exit};
 use crate::exit::Exit;
 use crate::os::{Seen, find_elsewhere};
-use crate::pipe::{PipeAddress, PipeStream, Waited};
+use crate::pipe::{PipeAddress, Seek, Waited};
 use crate::{interrupt, stderr, stdio};
 
 /// Connect to a pipe, waiting for its server if need be, and bridge it to stdin and stdout
@@ -35,15 +35,15 @@ pub(crate) struct Connect {
 impl Connect {
     pub(crate) fn run(&self) -> Result<Exit> {
         let options = &self.options;
-        let sessions = Sessions::new(options)?;
+        let failed = || format!("could not connect to {}", options.whole_name());
+        let seek = Seek::new(&options.pipe, options.manner()).with_context(failed)?;
+        let sessions = Sessions::new(&options.bridge, &options.pipe)?;
         let program = Program::typed(&self.command, options, &sessions);
         interrupt::watch().context("could not watch for signals")?;
         let mut local = stdio::open();
         let stdout = local.sink.as_ref().filter(|_| program.is_none() && options.receives());
-        let waited = PipeStream::connect(&options.pipe, &options.manner(), options.wait.limit(), stdout, |seen| {
-            self.say_what_we_wait_for(seen);
-        })
-        .with_context(|| format!("could not connect to {}", options.whole_name()))?;
+        let waited =
+            seek.connect(options.wait.limit(), stdout, |seen| self.say_what_we_wait_for(seen)).with_context(failed)?;
         match (waited, program) {
             (Waited::NobodyReads | Waited::Woken, _) => Ok(Exit::StdoutClosed),
             (Waited::Found(pipe), Some(program)) => program.take_over(pipe),

@@ -1,6 +1,7 @@
 //! The subcommands: a table of what there is. Each has a file with its arguments and its `run`, which
 //! reads like its man page: open, announce, move, report.
 
+mod child_pipes;
 mod connect;
 mod options;
 mod program;
@@ -8,6 +9,7 @@ mod refusals;
 mod serve;
 mod session;
 mod slots;
+mod spawn_child;
 mod usage;
 
 use std::ffi::OsString;
@@ -29,6 +31,7 @@ struct Pipetool {
 enum Command {
     Serve(serve::Serve),
     Connect(connect::Connect),
+    SpawnChild(spawn_child::SpawnChild),
 }
 
 /// The command line as clap sees it.
@@ -46,6 +49,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     let result = match command {
         Command::Serve(serve) => serve.run(),
         Command::Connect(connect) => connect.run(),
+        Command::SpawnChild(spawn_child) => spawn_child.run(),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error))
 }

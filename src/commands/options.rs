@@ -10,35 +10,20 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 
 use crate::bridge::{Finish, Rules};
 use crate::os;
-use crate::os::OneWay;
 use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
 use crate::progress::When;
 use crate::{stderr, stdio};
 
-/// What every command that bridges one pipe to stdin and stdout takes.
+/// What every command takes that bridges one named pipe.
 #[derive(Args, Debug)]
 pub(crate) struct PipeOptions {
     /// The pipe: NAME (where .NET looks for it), a PATH with a '/', @NAME, unix:PATH or \\.\pipe\NAME
     #[arg(value_name = "PIPE", value_parser = OsStringValueParser::new().try_map(|typed| pipe_address(&typed)))]
     pub(crate) pipe: PipeAddress,
 
-    /// Which way bytes go, from this side: receive, send, or both
-    /// [default: inout; for a FIFO the way of the one of stdin and stdout that is no terminal]
-    #[arg(short, long, value_name = "in|out|inout", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["in", "out", "inout"]).map(|text| direction(&text)))]
-    direction: Option<Direction>,
-
     /// How long to wait for the other side; 0 tries once. Exit code 124 when it is over
     #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
     pub(crate) wait: Patience,
-
-    /// Give up (124) when no byte has moved either way for this long, counted from the connection on
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = idle)]
-    pub(crate) idle_timeout: Patience,
-
-    /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
-    pub(crate) quit_after: Patience,
 
     /// Is stdin's end passed on? 'never' is for servers that drop a client which half-closes (ssh-agent, Node)
     #[arg(long, value_name = "auto|never", default_value = "auto", hide_possible_values = true,
@@ -50,9 +35,30 @@ pub(crate) struct PipeOptions {
     #[arg(long, value_name = "user|any|NAME", value_parser = peer_rule)]
     pub(crate) peer: Option<PeerRule>,
 
+    #[command(flatten)]
+    pub(crate) bridge: BridgeOptions,
+}
+
+/// What every command takes that bridges pipes to stdin and stdout.
+#[derive(Args, Debug)]
+pub(crate) struct BridgeOptions {
+    /// Which way bytes go, from this side: receive, send, or both
+    /// [default: inout; for a FIFO the way of the one of stdin and stdout that is no terminal]
+    #[arg(short, long, value_name = "in|out|inout", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["in", "out", "inout"]).map(|text| direction(&text)))]
+    pub(crate) direction: Option<Direction>,
+
+    /// Give up (124) when no byte has moved either way for this long, counted from the connection on
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = idle)]
+    pub(crate) idle_timeout: Patience,
+
+    /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
+    pub(crate) quit_after: Patience,
+
     /// Kernel buffers of the pipe, such as 64KiB or 1MB
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    buffer_size: Option<usize>,
+    pub(crate) buffer_size: Option<usize>,
 
     /// A live bar on stderr: bytes, rate, time (auto: only on a terminal, and not for what is over at once)
     #[arg(short, long, value_name = "auto|always|never", num_args = 0..=1, require_equals = true,
@@ -81,18 +87,17 @@ pub(crate) struct PipeOptions {
 
 impl PipeOptions {
     pub(crate) fn manner(&self) -> Manner {
-        let by_default = || if self.pipe.is_shared_name() { PeerRule::same_user() } else { PeerRule::Any };
         Manner {
-            direction: self.direction.unwrap_or_default(),
-            one_way: self.one_way(),
-            rule: self.peer.unwrap_or_else(by_default),
-            buffer_size: self.buffer_size,
+            direction: self.bridge.direction,
+            guess: stdio::way_of_redirection(),
+            rule: self.peer.unwrap_or_else(|| default_rule(&self.pipe)),
+            buffer_size: self.bridge.buffer_size,
         }
     }
 
     /// Does anything come to stdout?
     pub(crate) fn receives(&self) -> bool {
-        self.direction.unwrap_or_default().receives()
+        self.bridge.direction().receives()
     }
 
     /// The pipe as it was typed, and where that is if it does not say so itself.
@@ -103,21 +108,23 @@ impl PipeOptions {
         }
     }
 
-    fn one_way(&self) -> Option<OneWay> {
-        match self.direction {
-            Some(Direction::In) => Some(OneWay::In),
-            Some(Direction::Out) => Some(OneWay::Out),
-            Some(Direction::InOut) => None,
-            None => stdio::way_of_redirection(),
-        }
+    pub(crate) fn rules(&self, keep_open: bool) -> Rules {
+        Rules { finish: self.finish, keep_open, ..self.bridge.rules() }
+    }
+}
+
+impl BridgeOptions {
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction.unwrap_or_default()
     }
 
-    pub(crate) fn rules(&self, keep_open: bool) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         Rules {
-            finish: self.finish,
+            finish: Finish::Auto,
             idle_timeout: self.idle_timeout.limit(),
             quit_after: self.quit_after.limit(),
-            keep_open,
+            keep_open: false,
+            forgives_loss: false,
         }
     }
 
@@ -140,6 +147,12 @@ impl PipeOptions {
     }
 }
 
+/// Who may be at the other end of a pipe if the user did not say it: in a place that all users share,
+/// this one; else the permissions decide.
+pub(crate) fn default_rule(pipe: &PipeAddress) -> PeerRule {
+    if pipe.is_shared_name() { PeerRule::same_user() } else { PeerRule::Any }
+}
+
 /// How long to put up with something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -157,7 +170,7 @@ impl Patience {
 }
 
 /// `250ms`, `5s`, `2m`, `1h`, seconds as a bare number, or `forever`.
-fn patience(text: &str) -> Result<Patience, String> {
+pub(crate) fn patience(text: &str) -> Result<Patience, String> {
     if text == "forever" {
         return Ok(Patience::Forever);
     }

@@ -36,26 +36,26 @@ impl<'a> Program<'a> {
 
     /// Gives `pipe` to COMMAND, as which this process goes on if it can.
     pub(crate) fn take_over(self, pipe: PipeStream) -> Result<Exit> {
-        if self.options.must_see_bytes() {
+        if self.options.bridge.must_see_bytes() {
             return self.stand_between(pipe);
         }
-        self.options.notice(|| format!("connected to {}", pipe.peer_name()));
+        self.options.bridge.notice(|| format!("connected to {}", pipe.peer_name()));
         let error = os::become_command(&mut self.with_pipe(pipe)?);
-        Ok(self.not_started(&error))
+        Ok(not_started(self.name, &error))
     }
 
     /// Runs COMMAND for one client of many, and waits for its end.
     pub(crate) fn serve(self, pipe: PipeStream) -> Result<Exit> {
-        if self.options.must_see_bytes() {
+        if self.options.bridge.must_see_bytes() {
             return self.stand_between(pipe);
         }
-        self.options.notice(|| format!("connected to {}", pipe.peer_name()));
+        self.options.bridge.notice(|| format!("connected to {}", pipe.peer_name()));
         let peer = pipe.peer_name();
         // Our copy of the connection goes with the command, so that the peer sees the child end.
         let started = self.with_pipe(pipe)?.spawn();
         match started {
             Ok(child) => self.wait_for(child, &peer),
-            Err(error) => Ok(self.not_started(&error)),
+            Err(error) => Ok(not_started(self.name, &error)),
         }
     }
 
@@ -66,7 +66,7 @@ impl<'a> Program<'a> {
         os::wait_for_end(id);
         drop(told_at_death);
         let status = child.wait().with_context(|| format!("could not wait for '{}'", self.name.display()))?;
-        self.options.notice(|| format!("'{}' for {peer} ended: {status}", self.name.display()));
+        self.options.bridge.notice(|| format!("'{}' for {peer} ended: {status}", self.name.display()));
         Ok(Exit::OfCommand(os::exit_code(status)))
     }
 
@@ -78,7 +78,7 @@ impl<'a> Program<'a> {
         command.stdout(if direction.sends() { Stdio::piped() } else { Stdio::inherit() });
         let mut child = match command.spawn() {
             Ok(child) => child,
-            Err(error) => return Ok(self.not_started(&error)),
+            Err(error) => return Ok(not_started(self.name, &error)),
         };
         let mut local = Local {
             source: child.stdout.take().map(Source::child_output),
@@ -137,10 +137,10 @@ impl<'a> Program<'a> {
         os::prepare_child(&mut command);
         command
     }
+}
 
-    /// Says why COMMAND did not start, with a shell's codes for it.
-    fn not_started(self, error: &io::Error) -> Exit {
-        stderr::say(&format!("could not run '{}': {}", self.name.display(), reason(error)));
-        if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotRunnable }
-    }
+/// Says why a program did not start, with a shell's codes for it.
+pub(crate) fn not_started(name: &OsStr, error: &io::Error) -> Exit {
+    stderr::say(&format!("could not run '{}': {}", name.display(), reason(error)));
+    if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotRunnable }
 }

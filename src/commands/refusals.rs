@@ -35,12 +35,12 @@ const REFUSALS: &[Refusal] = &[
         "a FIFO goes one way only: say '-d in' or '-d out'",
     ),
     (
-        |asked| asked.pipe_is(is_fifo) && asked.has("peer"),
-        "a FIFO does not say who is there, so '--peer' cannot be kept to: its permissions decide",
+        |asked| (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)) && asked.has("peer"),
+        "this pipe does not say who is there, so '--peer' cannot be kept to",
     ),
     (
-        |asked| asked.pipe_is(is_fifo) && asked.never_finishes(),
-        "a FIFO's end is the end of its last writer and cannot be kept back: leave '--finish' out",
+        |asked| (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)) && asked.never_finishes(),
+        "a pipe's end is the end of its last writer and cannot be kept back: leave '--finish' out",
     ),
     (
         |asked| asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("command"),
@@ -71,16 +71,21 @@ impl Asked<'_> {
             && self.matches.value_source(option) == Some(ValueSource::CommandLine)
     }
 
+    /// An option's value; none where this subcommand has no such option.
+    fn get<T: Clone + Send + Sync + 'static>(&self, option: &str) -> Option<&T> {
+        self.matches.try_get_one(option).ok().flatten()
+    }
+
     fn pipe_is(&self, kind: fn(&PipeAddress) -> bool) -> bool {
-        self.matches.get_one("pipe").is_some_and(kind)
+        self.get("pipe").is_some_and(kind)
     }
 
     fn direction(&self) -> Option<Direction> {
-        self.matches.get_one("direction").copied()
+        self.get("direction").copied()
     }
 
     fn never_finishes(&self) -> bool {
-        self.matches.get_one("finish") == Some(&Finish::Never)
+        self.get("finish") == Some(&Finish::Never)
     }
 }
 

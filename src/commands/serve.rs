@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use anyhow::{Context, Error, Result};
@@ -67,7 +68,7 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(&self) -> Result<Exit> {
         let ready = self.ready_handle()?;
-        let sessions = Sessions::new(&self.options)?;
+        let sessions = Sessions::new(&self.options.bridge, &self.options.pipe)?;
         let program = Program::typed(&self.command, &self.options, &sessions);
         let name = OwnedName::default();
         let _removed_at_death = interrupt::at_death({
@@ -120,11 +121,16 @@ impl Serve {
     fn all_at_once(&self, listener: Listener, program: Program<'_>, wake: &Arc<Wake>) -> Result<Exit> {
         os::raise_handle_limit();
         let slots = Slots::new(self.max_clients);
-        interrupt::wind_down_first({
-            let (wake, slots) = (Arc::clone(wake), slots.clone());
-            move || {
-                wake.give();
-                slots.close();
+        let winds_down = Arc::new(AtomicBool::new(false));
+        interrupt::divert({
+            let (wake, slots, winds_down) = (Arc::clone(wake), slots.clone(), Arc::clone(&winds_down));
+            move |signal| {
+                let is_first = signal == os::SIGTERM && !winds_down.swap(true, SeqCst);
+                if is_first {
+                    wake.give();
+                    slots.close();
+                }
+                is_first
             }
         });
         let ended = thread::scope(|scope| {
@@ -143,7 +149,9 @@ impl Serve {
             drop(listener);
             Ok(Exit::Done)
         });
-        interrupt::end_of_wind_down();
+        if winds_down.load(SeqCst) {
+            os::die_of_signal(os::SIGTERM);
+        }
         ended
     }
 
@@ -160,7 +168,7 @@ impl Serve {
 
     fn announce(&self, ready: Option<ReadyHandle>) -> Result<()> {
         if let Ok(place) = self.options.pipe.place() {
-            self.options.notice(|| format!("listening on '{place}'"));
+            self.options.bridge.notice(|| format!("listening on '{place}'"));
         }
         ready.map_or(Ok(()), ReadyHandle::ready).context("could not write to '--ready-fd'")
     }

@@ -1,6 +1,7 @@
 //! One connection, as serve and connect have it: said with -v, counted, shown, moved, and its failures
 //! put into the user's words.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -8,42 +9,56 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use anyhow::{Context, Error, Result, anyhow};
 use serde_json::json;
 
-use super::options::{PipeOptions, Statistics};
-use crate::bridge::{Failure, Local, LocalKind, Observer, Rules, Session, bridge};
+use super::options::{BridgeOptions, Statistics};
+use crate::bridge::{Failure, Finish, Local, LocalKind, Observer, Rules, Session, bridge};
 use crate::dump::Dump;
 use crate::exit::Exit;
 use crate::os::{self, Peer};
-use crate::pipe::{PipeAddress, PipeStream};
+use crate::pipe::{PipeEnds, PipeStream};
 use crate::progress::{Bar, Meter};
 use crate::{interrupt, stderr};
 
 /// What belongs to all sessions of a process.
 #[derive(Debug)]
 pub(crate) struct Sessions<'a> {
-    options: &'a PipeOptions,
+    options: &'a BridgeOptions,
+    /// The other side, as the user calls it.
+    name: String,
     dump: Dump,
     count: AtomicU64,
 }
 
 impl<'a> Sessions<'a> {
     /// Opens what `options` ask for besides the pipe.
-    pub(crate) fn new(options: &'a PipeOptions) -> Result<Self> {
+    pub(crate) fn new(options: &'a BridgeOptions, name: impl Display) -> Result<Self> {
         let log = options.log.as_deref();
         let dump =
             Dump::open(options.hex, log).with_context(|| format!("could not write to {}", options.log_name()))?;
-        Ok(Sessions { options, dump, count: AtomicU64::new(0) })
+        Ok(Sessions { options, name: name.to_string(), dump, count: AtomicU64::new(0) })
     }
 
     /// Bridges `pipe` to the local side until the session is over; one that was idle for too long has
     /// failed.
     pub(crate) fn hold(&self, local: &mut Local, pipe: PipeStream, rules: &Rules) -> Result<Session> {
+        let (peer, peer_name) = (pipe.peer, pipe.peer_name());
+        self.hold_ends(local, pipe.into_ends(rules.finish == Finish::Auto), peer, &peer_name, rules)
+    }
+
+    /// The same for a pipe that is no connection.
+    pub(crate) fn hold_ends(
+        &self,
+        local: &mut Local,
+        pipe: PipeEnds,
+        peer: Option<Peer>,
+        peer_name: &str,
+        rules: &Rules,
+    ) -> Result<Session> {
         let options = self.options;
         let number = self.count.fetch_add(1, SeqCst) + 1;
-        let (meter, peer) = (Arc::new(Meter::start()), pipe.peer);
-        let peer_name = pipe.peer_name();
+        let meter = Arc::new(Meter::start());
         let summary = {
-            let (meter, format, pipe) = (Arc::clone(&meter), options.stats, options.pipe.to_string());
-            move || statistics(&meter, format, &pipe, peer)
+            let (meter, format, name) = (Arc::clone(&meter), options.stats, self.name.clone());
+            move || statistics(&meter, format, &name, peer)
         };
         let told_at_death = interrupt::at_death({
             let summary = summary.clone();
@@ -62,13 +77,19 @@ impl<'a> Sessions<'a> {
         stderr::show(&summary());
         options.notice(|| if options.stats.is_some() { "closed".into() } else { format!("closed: {meter}") });
         match (ended, self.dump.take_error()) {
-            (Ok(Session::Idle), _) => Err(idle(options)),
+            (Ok(Session::Idle), _) => Err(self.idle()),
             (Ok(_), Some(error)) => {
                 Err(error).with_context(|| format!("could not write all to {}", options.log_name()))
             }
             (Ok(session), None) => Ok(session),
-            (Err(failure), _) => Err(in_words(failure, &options.pipe, local.kind)),
+            (Err(failure), _) => Err(in_words(failure, &self.name, local.kind)),
         }
+    }
+
+    fn idle(&self) -> Error {
+        let limit = humantime::format_duration(self.options.idle_timeout.limit().unwrap_or_default());
+        anyhow!(io::Error::new(io::ErrorKind::TimedOut, format!("no byte has moved for {limit}")))
+            .context(format!("could not go on with '{}'", self.name))
     }
 }
 
@@ -107,19 +128,13 @@ pub(crate) fn is_fatal(error: &Error) -> bool {
 #[derive(Debug)]
 struct LocalEnd(&'static str);
 
-impl std::fmt::Display for LocalEnd {
+impl Display for LocalEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0)
     }
 }
 
-fn idle(options: &PipeOptions) -> Error {
-    let limit = humantime::format_duration(options.idle_timeout.limit().unwrap_or_default());
-    anyhow!(io::Error::new(io::ErrorKind::TimedOut, format!("no byte has moved for {limit}")))
-        .context(format!("could not go on with '{}'", options.pipe))
-}
-
-fn in_words(failure: Failure, pipe: &PipeAddress, local: LocalKind) -> Error {
+fn in_words(failure: Failure, pipe: &str, local: LocalKind) -> Error {
     let (input, output) = match local {
         LocalKind::Command => ("could not read from COMMAND", "could not write to COMMAND"),
         LocalKind::Filter | LocalKind::Terminal => ("could not read 'stdin'", "could not write to 'stdout'"),

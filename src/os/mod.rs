@@ -18,6 +18,7 @@ pub(crate) use imp::{
     Access,               // permissions and group of a pipe we create
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
+    HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
     Listener,             // a pipe that we serve
     OwnedName,            // the name of such a pipe, ours to remove
@@ -37,12 +38,17 @@ pub(crate) use imp::{
     exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
     group_id,             // a group by name
+    hand_over,            // gives such handles to a child, and nothing else
+    handle_path,          // the path by which a child can open one
+    is_pipe,              // is a file a socket or a FIFO?
     keep_from_children,   // no handle reaches a child by accident
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
     raise_handle_limit,   // room for many clients
+    signal_child,         // passes a signal on
+    survive_quit,         // leaves SIGQUIT to a child
     try_say,              // a line on stderr, if it has room
     user_id,              // a user by name
     user_name,            // a user's name

@@ -63,9 +63,7 @@ impl PipeAddress {
             PipeAddress::Abstract(name) => Place::in_abstract_namespace(name),
             PipeAddress::Remote { host, name } => Place::on_host(host, name),
             PipeAddress::Fifo(path) => Place::fifo(path),
-            PipeAddress::Handles(..) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "inherited handles (fd:N) are not supported yet"))
-            }
+            PipeAddress::Handles(number, other) => Place::of_handles(*number, *other),
         }
     }
 

@@ -26,7 +26,7 @@ impl Listener {
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
-        Ok(Listener { inner: os::Listener::bind(&address.place()?, manner.one_way, access, many, name)?, manner })
+        Ok(Listener { inner: os::Listener::bind(&address.place()?, manner.fifo_way(), access, many, name)?, manner })
     }
 
     /// Is it a FIFO, which all its clients share?

@@ -6,12 +6,28 @@ use crate::os::OneWay;
 /// What has to be known before there is a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
-    /// Which way bytes go where both are possible.
-    pub(crate) direction: Direction,
-    /// Which way they go through a FIFO; unknown if the user said nothing and it cannot be guessed.
-    pub(crate) one_way: Option<OneWay>,
+    /// Which way bytes are to go, if the user said so.
+    pub(crate) direction: Option<Direction>,
+    /// Which way they go through a FIFO if the user did not, and if it can be guessed.
+    pub(crate) guess: Option<OneWay>,
     /// Who may be at the other end.
     pub(crate) rule: PeerRule,
     /// The kernel's buffers, in bytes.
     pub(crate) buffer_size: Option<usize>,
+}
+
+impl Manner {
+    /// The one way that the user said.
+    pub(crate) fn way(&self) -> Option<OneWay> {
+        match self.direction {
+            Some(Direction::In) => Some(OneWay::In),
+            Some(Direction::Out) => Some(OneWay::Out),
+            Some(Direction::InOut) | None => None,
+        }
+    }
+
+    /// The way to go through a FIFO.
+    pub(crate) fn fifo_way(&self) -> Option<OneWay> {
+        if self.direction.is_some() { self.way() } else { self.guess }
+    }
 }

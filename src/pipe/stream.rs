@@ -36,20 +36,18 @@ pub(crate) struct PipeStream {
     pub(crate) direction: Direction,
 }
 
-impl PipeStream {
-    /// `stream`, if its peer may talk to us.
-    pub(super) fn checked(stream: Stream, manner: &Manner) -> io::Result<Self> {
-        let peer = stream.peer()?;
-        let direction = match (&peer, manner.rule) {
-            (Some(peer), rule) => {
-                rule.check(peer)?;
-                manner.direction
-            }
-            (None, PeerRule::User(_)) => return Err(nobody_knows()),
-            (None, PeerRule::Any) => manner.one_way.map_or(manner.direction, Direction::from),
-        };
-        manner.buffer_size.map_or(Ok(()), |size| stream.set_buffer_size(size))?;
-        Ok(PipeStream { stream, peer, direction })
+/// Looks for a server.
+#[derive(Debug)]
+pub(crate) struct Seek {
+    connector: Connector,
+    manner: Manner,
+}
+
+impl Seek {
+    /// Begins to look for the server at `address`. For handles that we inherited this has to come before
+    /// anything else is opened that could get their numbers.
+    pub(crate) fn new(address: &PipeAddress, manner: Manner) -> io::Result<Self> {
+        Ok(Seek { connector: Connector::new(address.place()?, manner.way(), manner.fifo_way())?, manner })
     }
 
     /// Connects, waiting for a server that is not there yet or is busy: for `wait`, or for ever, but
@@ -60,19 +58,17 @@ impl PipeStream {
     /// `TimedOut` when the wait is over; at once what waiting cannot mend, and `PermissionDenied` for a
     /// server that the rule refuses (trying again would be a new client for it each time).
     pub(crate) fn connect(
-        address: &PipeAddress,
-        manner: &Manner,
+        mut self,
         wait: Option<Duration>,
         stdout: Option<&Sink>,
         mut waiting: impl FnMut(Seen),
     ) -> io::Result<Waited> {
-        let mut connector = Connector::new(address.place()?, manner.one_way);
         let start = Instant::now();
         let mut pause = PAUSES.0;
         let mut told = false;
         loop {
-            let seen = match connector.attempt()? {
-                Attempt::Connected(stream) => return Self::checked(stream, manner).map(Waited::Found),
+            let seen = match self.connector.attempt()? {
+                Attempt::Connected(stream) => return PipeStream::checked(stream, &self.manner).map(Waited::Found),
                 Attempt::NotYet(seen) => seen,
             };
             let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
@@ -92,6 +88,31 @@ impl PipeStream {
             pause = (pause * 2).min(PAUSES.1);
         }
     }
+}
+
+/// The far side of a bridge: what comes from the peer, and what goes to it.
+#[derive(Debug)]
+pub(crate) struct PipeEnds {
+    pub(crate) source: Option<Source>,
+    pub(crate) sink: Option<Sink>,
+    /// What is known of both together.
+    pub(crate) connection: Connection,
+    pub(crate) direction: Direction,
+}
+
+impl PipeStream {
+    /// `stream`, if its peer may talk to us.
+    pub(super) fn checked(stream: Stream, manner: &Manner) -> io::Result<Self> {
+        let peer = stream.peer()?;
+        match (&peer, manner.rule) {
+            (Some(peer), rule) => rule.check(peer)?,
+            (None, PeerRule::User(_)) => return Err(nobody_knows()),
+            (None, PeerRule::Any) => {}
+        }
+        let direction = stream.only_way().map_or(manner.direction.unwrap_or_default(), Direction::from);
+        manner.buffer_size.map_or(Ok(()), |size| stream.set_buffer_size(size))?;
+        Ok(PipeStream { stream, peer, direction })
+    }
 
     /// Ends the half that the direction has no use for, as .NET does after the connection.
     pub(crate) fn end_unused_half(&self) {
@@ -102,9 +123,14 @@ impl PipeStream {
         }
     }
 
-    /// The ends that bytes move through.
-    pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
-        self.stream.into_ends()
+    /// The ends that bytes move through; with `tell` the unused half is ended at once.
+    pub(crate) fn into_ends(self, tell: bool) -> PipeEnds {
+        if tell {
+            self.end_unused_half();
+        }
+        let direction = self.direction;
+        let (source, sink, connection) = self.stream.into_ends();
+        PipeEnds { source, sink, connection, direction }
     }
 
     /// The pipe as a program's stdin and stdout.
@@ -114,12 +140,12 @@ impl PipeStream {
 
     /// The peer, for people.
     pub(crate) fn peer_name(&self) -> String {
-        self.peer.map_or_else(|| "a FIFO, which does not say who is there".to_owned(), |peer| peer.to_string())
+        self.peer.map_or_else(|| "a pipe that does not say who is there".to_owned(), |peer| peer.to_string())
     }
 }
 
 fn nobody_knows() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "a FIFO does not say who is there, so '--peer' cannot be kept to")
+    io::Error::new(io::ErrorKind::InvalidInput, "this pipe does not say who is there, so '--peer' cannot be kept to")
 }
 
 fn too_late(wait: Duration, seen: Seen) -> io::Error {

@@ -59,7 +59,6 @@ fn what_cannot_be_a_pipe_here_is_a_usage_error() {
         (r"\\.\pipe\a/b", "cannot hold a '/'"),
         (r"\\HOST\pipe\x", "only Windows"),
         ("fd:x", "fd:N"),
-        ("fd:3", "not supported yet"),
         (&format!("./{long}"), "3 more than a socket's name may have (107)"),
         (&long, "more than a socket's name may have (107)"),
     ] {

@@ -3,6 +3,7 @@
 //! | file | about |
 //! | --- | --- |
 //! | addresses | what a pipe address leads to, and which are refused |
+//! | children | spawn-child and fd:N: anonymous pipes, what a child gets and how it ends |
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | fifos | FIFOs, made and found |
@@ -19,6 +20,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod addresses;
+mod children;
 mod commands;
 mod ends;
 mod fifos;

@@ -136,11 +136,11 @@ fn gpg_agent_answers() {
 }
 
 /// .NET's own code (tests/peers/dotnet.cs), compiled once.
-static DOTNET: LazyLock<String> = LazyLock::new(|| {
+pub static DOTNET: LazyLock<String> = LazyLock::new(|| {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dotnet-{}.exe", std::process::id()));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/dotnet.cs");
     let out = format!("-out:{}", program.display());
-    let compiled = Command::new("mcs").args(["-r:System.Core.dll", &out, source]).status();
+    let compiled = Command::new("mcs").args(["-r:System.Core.dll", "-r:System.dll", &out, source]).status();
     assert!(compiled.expect("mcs is installed").success(), "{source} does not compile");
     let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dotnet.exe");
     fs::rename(&program, &shared).unwrap();

@@ -6,6 +6,14 @@ use crate::harness::Scratch;
 fn combinations_without_a_meaning() {
     let scratch = Scratch::new();
     for (line, reason) in [
+        ("serve fd:3", "there is nothing to serve"),
+        ("connect --peer any fd:3", "does not say who is there"),
+        ("connect --finish never fd:3", "cannot be kept back"),
+        ("spawn-child -d in cat {in}", "there is no pipe for '{in}'"),
+        ("spawn-child -d out cat {out}", "there is no pipe for '{out}'"),
+        ("spawn-child --pipe a=in:- cat {in}", "stdin can feed one pipe only"),
+        ("spawn-child --pipe a=up:x cat", "expected NAME=in:FILE"),
+        ("spawn-child --pipe in=in:x cat", "'in' is the name of a pipe that is there anyway"),
         ("serve --max-clients 2 x", "'--max-clients' is for"),
         ("serve --max-clients 2 -k x", "'--max-clients' is for"),
         ("serve --max-clients 2 x -- cat", "'--max-clients' is for"),

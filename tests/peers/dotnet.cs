@@ -6,8 +6,11 @@
 // write:TEXT  byte:N (WriteByte)  readbyte (prints it in decimal)  read (to the end)  count (to the end,
 // prints how much)  line (waits for one on stdin)  wait (server: Disconnect and wait for the next client)
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.IO.Pipes;
+using System.Linq;
+using System.Runtime.InteropServices;
 using System.Text;
 
 static class Program
@@ -16,6 +19,8 @@ static class Program
     {
         try
         {
+            if (args[0] == "child") return Child(args[1], args[2]);
+            if (args[0] == "parent") return Parent(args[1], args.Skip(2).ToArray());
             var direction = (PipeDirection)Enum.Parse(typeof(PipeDirection), args[2]);
             // CurrentUserOnly is newer than the reference assembly that mcs compiles with.
             var options = args[3] == "CurrentUserOnly" ? (PipeOptions)0x20000000 : PipeOptions.None;
@@ -31,6 +36,54 @@ static class Program
         {
             Console.Error.WriteLine(e.GetType().Name + ": " + e.Message);
             return 1;
+        }
+    }
+
+    static int Child(string input, string output)
+    {
+        using (var from = new AnonymousPipeClientStream(PipeDirection.In, input))
+        using (var to = new AnonymousPipeClientStream(PipeDirection.Out, output))
+        {
+            Console.Error.WriteLine("read " + from.ReadByte());
+            to.WriteByte(200);
+            Console.Error.WriteLine("then " + from.ReadByte());
+        }
+        return 0;
+    }
+
+    // mono's Process.Start closes all handles in the child (mono#18100), which .NET's does not: so by libc.
+    [DllImport("libc")]
+    static extern int posix_spawnp(out int pid, string file, IntPtr actions, IntPtr attributes, string[] argv, string[] envp);
+
+    [DllImport("libc")]
+    static extern int fcntl(int fd, int command, int value);
+
+    [DllImport("libc")]
+    static extern int waitpid(int pid, out int status, int options);
+
+    static int Parent(string program, string[] arguments)
+    {
+        const int SetFlags = 2, CloseOnExec = 1;
+        using (var to = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.Inheritable))
+        using (var from = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.Inheritable))
+        {
+            // As .NET does it since 3.0: the server's own ends are not inherited.
+            foreach (PipeStream ours in new PipeStream[] { to, from })
+                fcntl(ours.SafePipeHandle.DangerousGetHandle().ToInt32(), SetFlags, CloseOnExec);
+            var argv = new List<string> { program };
+            foreach (var argument in arguments)
+                argv.Add(argument.Replace("{in}", to.GetClientHandleAsString()).Replace("{out}", from.GetClientHandleAsString()));
+            argv.Add(null);
+            int pid, status;
+            if (posix_spawnp(out pid, program, IntPtr.Zero, IntPtr.Zero, argv.ToArray(), new string[] { null }) != 0) return 127;
+            to.DisposeLocalCopyOfClientHandle();
+            from.DisposeLocalCopyOfClientHandle();
+            to.WriteByte(100);
+            Console.Error.WriteLine("read " + from.ReadByte());
+            to.Dispose();
+            Console.Error.WriteLine("then " + from.ReadByte());
+            waitpid(pid, out status, 0);
+            return status >> 8;
         }
     }
 

@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
@@ -34,14 +35,14 @@ pub(crate) fn keep_from_children() {
 
 /// One call for all (`close_range(2)`, Linux 5.11).
 #[cfg(target_os = "linux")]
-fn close_all_on_exec() -> bool {
+pub(super) fn close_all_on_exec() -> bool {
     let (first, last) = (3, libc::c_uint::MAX);
     // SAFETY: a flag is set on open descriptors, nothing is closed.
     unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn close_all_on_exec() -> bool {
+pub(super) fn close_all_on_exec() -> bool {
     false
 }
 
@@ -83,6 +84,18 @@ pub(crate) fn prepare_child(command: &mut Command) {
 pub(crate) fn end_politely(child: u32) {
     // Nobody has waited for it yet, so that the number is still its own.
     let _ = kill(Pid::from_raw(child.cast_signed()), Signal::SIGTERM);
+}
+
+/// Passes a signal on to a child.
+pub(crate) fn signal_child(child: u32, signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        let _ = kill(Pid::from_raw(child.cast_signed()), signal);
+    }
+}
+
+/// Leaves Ctrl-\\ to a child on the same terminal, whose end is ours.
+pub(crate) fn survive_quit() {
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGQUIT, Arc::new(AtomicBool::new(false)));
 }
 
 /// Waits until a child has ended, and leaves it to be waited for: until then nobody else gets its number.

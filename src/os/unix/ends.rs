@@ -2,6 +2,7 @@
 //! sleeping in the call and without touching O_NONBLOCK, which stdin and stdout share with others; and
 //! telling the other side when that is over.
 
+use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, IsTerminal};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,9 +15,10 @@ use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
-use super::pump::{CLOSED, poll};
+use super::pump::{CLOSED, poll, wanted};
 use super::stdio;
 use super::stream::Socket;
+use super::wake::Wake;
 
 /// Large enough that the system calls are few, small enough for a processor's cache.
 const BUFFER_SIZE: usize = 256 * 1024;
@@ -83,6 +85,8 @@ pub(crate) struct Source {
     buffer: Vec<u8>,
     taken: Range<usize>,
     ended: bool,
+    /// Once this is given, it ends when nothing is left in it.
+    over: Option<Arc<Wake>>,
 }
 
 impl Source {
@@ -101,6 +105,16 @@ impl Source {
         Source::owned(output.into())
     }
 
+    /// What a child writes through a handle of its own, until `over`.
+    pub(super) fn from_child(fd: OwnedFd, over: Arc<Wake>) -> Self {
+        Source { over: Some(over), ..Source::owned(fd) }
+    }
+
+    /// A file to be read.
+    pub(crate) fn file(file: File) -> Self {
+        Source::owned(file.into())
+    }
+
     /// What the peer of a connection sends.
     pub(super) fn socket(socket: Arc<Socket>) -> Self {
         Source::new(Handle::Socket(socket))
@@ -108,7 +122,7 @@ impl Source {
 
     fn new(handle: Handle) -> Self {
         let kind = Kind::of(handle.as_fd());
-        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false }
+        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, over: None }
     }
 
     /// Bytes taken and not delivered.
@@ -131,6 +145,11 @@ impl Source {
             Handle::Owned(fd) => drop(fd),
             Handle::Socket(socket) => socket.shutdown(Shutdown::Read),
         }
+    }
+
+    /// What says that no more will come.
+    pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
+        self.over.as_ref().map(|over| over.as_fd())
     }
 
     /// Has the end of data been seen?
@@ -186,6 +205,8 @@ pub(crate) struct Sink {
     kind: Kind,
     /// A terminal, opened anew: with a write of more than it has room for, the shared one could sleep.
     terminal: Option<OwnedFd>,
+    /// Once this is given, nobody reads any more.
+    over: Option<Arc<Wake>>,
 }
 
 impl Sink {
@@ -195,18 +216,28 @@ impl Sink {
     }
 
     /// A file that is ours to close.
-    fn owned(fd: OwnedFd) -> Self {
+    pub(super) fn owned(fd: OwnedFd) -> Self {
         Sink::new(Handle::Owned(fd))
     }
 
     /// A FIFO that we opened ourselves, non-blocking.
     pub(super) fn fifo(fd: OwnedFd) -> Self {
-        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking, terminal: None }
+        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking, terminal: None, over: None }
     }
 
     /// What a child reads.
     pub(crate) fn child_input(input: ChildStdin) -> Self {
         Sink::owned(input.into())
+    }
+
+    /// What a child reads through a handle of its own, until `over`.
+    pub(super) fn to_child(fd: OwnedFd, over: Arc<Wake>) -> Self {
+        Sink { over: Some(over), ..Sink::owned(fd) }
+    }
+
+    /// A file to be written to.
+    pub(crate) fn file(file: File) -> Self {
+        Sink::owned(file.into())
     }
 
     /// What the peer of a connection receives.
@@ -217,7 +248,7 @@ impl Sink {
     fn new(handle: Handle) -> Self {
         let kind = Kind::of(handle.as_fd());
         let terminal = if kind == Kind::Terminal { stdio::open_terminal(handle.as_fd()) } else { None };
-        Sink { handle, kind: if terminal.is_some() { Kind::NonBlocking } else { kind }, terminal }
+        Sink { handle, kind: if terminal.is_some() { Kind::NonBlocking } else { kind }, terminal, over: None }
     }
 
     /// Tells whoever reads there that no more comes.
@@ -231,10 +262,16 @@ impl Sink {
 
     /// Waits for `pause`, or until nobody reads any more: did that happen?
     pub(crate) fn closes_within(&self, pause: Duration) -> bool {
-        match poll([(self.as_fd(), PollFlags::empty())], Some(pause)) {
-            Ok([reader]) => reader.intersects(CLOSED),
+        let over = self.over().unwrap_or(self.as_fd());
+        match poll([(self.as_fd(), PollFlags::empty()), (over, wanted(self.over()))], Some(pause)) {
+            Ok([reader, over]) => reader.intersects(CLOSED) || over.contains(PollFlags::IN),
             Err(_) => false,
         }
+    }
+
+    /// What says that nobody reads any more.
+    pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
+        self.over.as_ref().map(|over| over.as_fd())
     }
 
     pub(super) fn is_socket(&self) -> bool {

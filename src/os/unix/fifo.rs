@@ -117,6 +117,11 @@ pub(super) fn no_way() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "a FIFO goes one way only: say '-d in' or '-d out'")
 }
 
+/// Is a socket or a FIFO at `path`?
+pub(crate) fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo() || found.file_type().is_socket())
+}
+
 /// Is there a FIFO at `path`?
 pub(super) fn is_at(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())

@@ -82,7 +82,9 @@ impl Listener {
                 name.claim(place, access.replace, |_| Fifo::create(path))?;
                 Entrance::Fifo(fifo)
             }
-            Place::File(_) | Place::Abstract(_) => Entrance::Socket(name.claim(place, access.replace, create)?),
+            Place::File(_) | Place::Abstract(_) | Place::Handles(..) => {
+                Entrance::Socket(name.claim(place, access.replace, create)?)
+            }
         };
         let listener = Listener { entrance, name: name.clone(), many };
         if let Some(path) = place.file() {
@@ -192,6 +194,7 @@ impl Drop for Listener {
 /// which would remove whatever has it by then.
 fn create(place: &Place) -> io::Result<OwnedFd> {
     let name = match place {
+        Place::Handles(..) => return Err(io::Error::other("a handle is an open pipe already")),
         Place::File(path) | Place::Fifo(path) => path.as_path().to_fs_name::<GenericFilePath>()?,
         Place::Abstract(name) => name.as_os_str().to_ns_name::<GenericNamespaced>()?,
     };

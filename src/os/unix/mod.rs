@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 mod children;
 mod ends;
 mod fifo;
+mod handles;
 mod listener;
 mod name;
 mod people;
@@ -19,9 +20,12 @@ mod stream;
 mod wake;
 
 pub(crate) use children::{
-    become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, wait_for_end,
+    become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, signal_child,
+    survive_quit, wait_for_end,
 };
 pub(crate) use ends::{Sink, Source};
+pub(crate) use fifo::is_pipe;
+pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use listener::{Access, Listener};
 pub(crate) use name::OwnedName;
 pub(crate) use people::{current_user, group_id, user_id, user_name};

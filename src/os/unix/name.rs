@@ -41,7 +41,9 @@ impl OwnedName {
     /// Removes the name if the file that has it is still ours. Called before the listener is closed:
     /// as long as it listens, nobody takes the file for a stale one.
     pub(crate) fn remove(&self) {
-        if let Some(ours) = self.lock().take() {
+        // Held until it is done: a signal that comes meanwhile must not end us before.
+        let mut owned = self.lock();
+        if let Some(ours) = owned.take() {
             // Against --replace between our look and the removal. Without the lock (a file system
             // that has none, or somebody who holds it for ever) the moment is still a very short one.
             let _lock = DirectoryLock::take(&ours.path, REMOVE_PATIENCE);

@@ -26,6 +26,8 @@ pub(crate) enum Place {
     Abstract(OsString),
     /// A FIFO.
     Fifo(PathBuf),
+    /// Handles that our parent left open for us, by their numbers.
+    Handles(u64, Option<u64>),
 }
 
 impl Place {
@@ -54,6 +56,12 @@ impl Place {
         Ok(Place::Fifo(path.to_owned()))
     }
 
+    /// Handles that our parent left open for us.
+    #[expect(clippy::unnecessary_wraps, reason = "Windows has none yet")]
+    pub(crate) fn of_handles(number: u64, other: Option<u64>) -> io::Result<Self> {
+        Ok(Place::Handles(number, other))
+    }
+
     /// A Linux abstract socket.
     pub(crate) fn in_abstract_namespace(name: &OsStr) -> io::Result<Self> {
         if !cfg!(target_os = "linux") {
@@ -73,7 +81,7 @@ impl Place {
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Place::File(path) | Place::Fifo(path) => Some(path),
-            Place::Abstract(_) => None,
+            Place::Abstract(_) | Place::Handles(..) => None,
         }
     }
 
@@ -83,6 +91,7 @@ impl Place {
             Place::File(path) | Place::Fifo(path) => SocketAddrUnix::new(path)?,
             #[cfg(target_os = "linux")]
             Place::Abstract(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,
+            Place::Handles(..) => return Err(unsupported("a handle has no address")),
             #[cfg(not(target_os = "linux"))]
             Place::Abstract(_) => return Err(unsupported("abstract sockets exist on Linux only")),
         })
@@ -94,6 +103,8 @@ impl fmt::Display for Place {
         match self {
             Place::File(path) | Place::Fifo(path) => write!(f, "{}", path.display()),
             Place::Abstract(name) => write!(f, "@{}", name.display()),
+            Place::Handles(number, None) => write!(f, "fd:{number}"),
+            Place::Handles(number, Some(other)) => write!(f, "fd:{number},{other}"),
         }
     }
 }

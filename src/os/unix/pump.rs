@@ -87,13 +87,17 @@ fn take(source: &mut Source) -> Result<(), Ended> {
 /// Waits until a write can do something, be it to fail. To a peer with a full queue that has stopped
 /// receiving, poll says nothing on AF_UNIX: only a write tells, so it is tried now and then.
 fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
+    let patience = sink.is_socket().then_some(FULL_PAUSE);
     loop {
-        let patience = sink.is_socket().then_some(FULL_PAUSE);
         let before = Instant::now();
-        let [room, woken] = poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN)], patience)
+        let over = (sink.over().unwrap_or(wake.as_fd()), wanted(sink.over()));
+        let [room, woken, over] = poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN), over], patience)
             .map_err(Ended::WriteFailed)?;
         if !woken.is_empty() {
             return Err(Ended::Woken);
+        }
+        if !over.is_empty() {
+            return Err(Ended::SinkClosed);
         }
         if !room.is_empty() || patience.is_some_and(|patience| before.elapsed() >= patience) {
             return Ok(());
@@ -106,8 +110,14 @@ fn wait_for_data(source: &Source, sink: &Sink, wake: &Wake) -> Result<(), Ended>
         let for_others = source.is_for_others();
         // With another's terminal only the time goes by: poll without its fd.
         let first = if for_others { wake.as_fd() } else { source.as_fd() };
-        let [data, closed, woken] = poll(
-            [(first, PollFlags::IN), (sink.as_fd(), PollFlags::empty()), (wake.as_fd(), PollFlags::IN)],
+        let [data, closed, woken, source_over, sink_over] = poll(
+            [
+                (first, PollFlags::IN),
+                (sink.as_fd(), PollFlags::empty()),
+                (wake.as_fd(), PollFlags::IN),
+                (source.over().unwrap_or(wake.as_fd()), wanted(source.over())),
+                (sink.over().unwrap_or(wake.as_fd()), wanted(sink.over())),
+            ],
             for_others.then_some(BACKGROUND_PAUSE),
         )
         .map_err(Ended::ReadFailed)?;
@@ -115,13 +125,21 @@ fn wait_for_data(source: &Source, sink: &Sink, wake: &Wake) -> Result<(), Ended>
             return Err(Ended::Woken);
         }
         // Before anything is taken that could not be delivered.
-        if closed.intersects(CLOSED) {
+        if closed.intersects(CLOSED) || !sink_over.is_empty() {
             return Err(Ended::SinkClosed);
         }
         if !data.is_empty() {
             return Ok(());
         }
+        if !source_over.is_empty() {
+            return Err(Ended::SourceEnded);
+        }
     }
+}
+
+/// What to ask of a signal that may not be there, in whose place another file stands.
+pub(super) fn wanted(signal: Option<BorrowedFd<'_>>) -> PollFlags {
+    if signal.is_some() { PollFlags::IN } else { PollFlags::empty() }
 }
 
 /// poll(2) for `timeout`, or for ever: what happened to each file, nothing for any when time is over.

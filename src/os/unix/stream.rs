@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType};
 
 use super::ends::{Sink, Source};
 use super::fifo::{self, Fifo};
+use super::handles;
 use super::name::{directory_of, explained, what_it_is};
 use super::people;
 use super::place::Place;
@@ -28,20 +29,37 @@ pub(crate) enum Stream {
     FifoIn(OwnedFd),
     /// A FIFO that we write to.
     FifoOut(OwnedFd),
+    /// Handles that our parent gave us, whose flags it may share.
+    Handles {
+        /// What we read.
+        receive: Option<OwnedFd>,
+        /// What we write to.
+        send: Option<OwnedFd>,
+    },
 }
 
 /// Looks for a server, as often as it is asked to.
 #[derive(Debug)]
 pub(crate) struct Connector {
     place: Place,
-    way: Option<OneWay>,
+    fifo_way: Option<OneWay>,
     fifo: Option<Fifo>,
+    /// Handles need not be looked for.
+    handles: Option<Stream>,
 }
 
 impl Connector {
-    /// For a server at `place`; `way` is the one to take should it be a FIFO.
-    pub(crate) fn new(place: Place, way: Option<OneWay>) -> Self {
-        Connector { place, way, fifo: None }
+    /// For a server at `place`. `way` is the one that handles are to be used in, and `fifo_way` that of a
+    /// FIFO, should there be one.
+    ///
+    /// # Errors
+    /// For handles that are not open or not fit.
+    pub(crate) fn new(place: Place, way: Option<OneWay>, fifo_way: Option<OneWay>) -> io::Result<Self> {
+        let handles = match place {
+            Place::Handles(number, other) => Some(handles::adopt(number, other, way)?),
+            _ => None,
+        };
+        Ok(Connector { place, fifo_way, fifo: None, handles })
     }
 
     /// Tries once to connect, without ever waiting.
@@ -49,10 +67,13 @@ impl Connector {
     /// # Errors
     /// All that waiting cannot mend: EACCES, EPROTOTYPE, a missing directory, a file that is no socket.
     pub(crate) fn attempt(&mut self) -> io::Result<Attempt> {
+        if let Some(handles) = self.handles.take() {
+            return Ok(Attempt::Connected(handles));
+        }
         if self.fifo.is_none()
             && let Some(path) = self.place.file().filter(|path| fifo::is_at(path))
         {
-            self.fifo = Some(Fifo::new(path.to_owned(), self.way.ok_or_else(fifo::no_way)?));
+            self.fifo = Some(Fifo::new(path.to_owned(), self.fifo_way.ok_or_else(fifo::no_way)?));
         }
         match (&self.fifo, &self.place) {
             (Some(fifo), _) => fifo.attempt(),
@@ -109,7 +130,16 @@ impl Stream {
     pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         match self {
             Stream::Socket(socket) => people::peer_of(socket.as_fd()).map(Some),
-            Stream::FifoIn(_) | Stream::FifoOut(_) => Ok(None),
+            Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => Ok(None),
+        }
+    }
+
+    /// The one way that there is; a socket has both.
+    pub(crate) fn only_way(&self) -> Option<OneWay> {
+        match self {
+            Stream::FifoIn(_) | Stream::Handles { send: None, .. } => Some(OneWay::In),
+            Stream::FifoOut(_) | Stream::Handles { receive: None, .. } => Some(OneWay::Out),
+            Stream::Socket(_) | Stream::Handles { .. } => None,
         }
     }
 
@@ -120,11 +150,15 @@ impl Stream {
     /// `EPERM` for a FIFO with more than a user may have (`pipe-max-size`, `pipe-user-pages-soft`).
     pub(crate) fn set_buffer_size(&self, size: usize) -> io::Result<()> {
         match self {
-            Stream::Socket(socket) => {
-                rustix::net::sockopt::set_socket_send_buffer_size(socket, size)?;
-                Ok(rustix::net::sockopt::set_socket_recv_buffer_size(socket, size)?)
-            }
+            Stream::Socket(socket) => set_socket_size(socket, size),
             Stream::FifoIn(fifo) | Stream::FifoOut(fifo) => set_pipe_size(fifo, size),
+            Stream::Handles { receive, send } => {
+                receive.iter().chain(send).try_for_each(|handle| match set_pipe_size(handle, size) {
+                    // An end of a socketpair.
+                    Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => set_socket_size(handle, size),
+                    done => done,
+                })
+            }
         }
     }
 
@@ -142,6 +176,7 @@ impl Stream {
             Stream::Socket(socket) => (Some(socket.try_clone()?), Some(socket)),
             Stream::FifoIn(fifo) => (Some(fifo), None),
             Stream::FifoOut(fifo) => (None, Some(fifo)),
+            Stream::Handles { receive, send } => (receive, send),
         };
         for handle in receive.iter().chain(&send) {
             rustix::io::ioctl_fionbio(handle, false)?;
@@ -159,6 +194,7 @@ impl Stream {
             }
             Stream::FifoIn(fifo) => (Some(Source::owned(fifo)), None, Connection(None)),
             Stream::FifoOut(fifo) => (None, Some(Sink::fifo(fifo)), Connection(None)),
+            Stream::Handles { receive, send } => (receive.map(Source::owned), send.map(Sink::owned), Connection(None)),
         }
     }
 }
@@ -168,6 +204,11 @@ impl Stream {
 pub(crate) struct Connection(Option<Arc<Socket>>);
 
 impl Connection {
+    /// Two ends that have nothing in common.
+    pub(crate) fn none() -> Self {
+        Connection(None)
+    }
+
     /// Bytes that the peer has not taken yet (`SIOCOUTQ`; 0 where the system cannot say). A pipe keeps
     /// them for its reader when we have gone.
     pub(crate) fn untaken(&self) -> io::Result<usize> {
@@ -221,13 +262,18 @@ impl Drop for Socket {
     }
 }
 
+fn set_socket_size(socket: &OwnedFd, size: usize) -> io::Result<()> {
+    rustix::net::sockopt::set_socket_send_buffer_size(socket, size)?;
+    Ok(rustix::net::sockopt::set_socket_recv_buffer_size(socket, size)?)
+}
+
 #[cfg(target_os = "linux")]
-fn set_pipe_size(pipe: &OwnedFd, size: usize) -> io::Result<()> {
+pub(super) fn set_pipe_size(pipe: impl AsFd, size: usize) -> io::Result<()> {
     Ok(rustix::pipe::fcntl_setpipe_size(pipe, size).map(drop)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set_pipe_size(_: &OwnedFd, _: usize) -> io::Result<()> {
+pub(super) fn set_pipe_size(_: impl AsFd, _: usize) -> io::Result<()> {
     Ok(())
 }
 

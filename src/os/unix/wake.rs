@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Given once, it stays given: every poll that watches it returns from then on.
+#[derive(Debug)]
 pub(crate) struct Wake {
     watched: PipeReader,
     given: PipeWriter,

@@ -25,6 +25,10 @@ impl Place {
         Err(refuse(format!(r"on Windows a pipe is no file: write {name} or \\.\pipe\{name}")))
     }
 
+    pub(crate) fn of_handles(_: u64, _: Option<u64>) -> io::Result<Self> {
+        Err(not_yet("inherited handles (fd:N)"))
+    }
+
     pub(crate) fn fifo(_: &Path) -> io::Result<Self> {
         Err(refuse("there are no FIFOs on Windows: a NAME is a named pipe".to_owned()))
     }
@@ -61,6 +65,11 @@ fn refuse(why: String) -> io::Error {
 /// There is one place only where a name can be.
 pub(crate) fn find_elsewhere(_: &OsStr, _: &Place) -> Option<PathBuf> {
     None
+}
+
+/// Pipes are no files.
+pub(crate) fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 /// A name that we may own. Windows removes a pipe's name with its last instance.
@@ -102,8 +111,8 @@ pub(crate) struct Stream;
 pub(crate) struct Connector;
 
 impl Connector {
-    pub(crate) fn new(_: Place, _: Option<OneWay>) -> Self {
-        Connector
+    pub(crate) fn new(_: Place, _: Option<OneWay>, _: Option<OneWay>) -> io::Result<Self> {
+        Ok(Connector)
     }
 
     pub(crate) fn attempt(&mut self) -> io::Result<Attempt> {
@@ -114,6 +123,10 @@ impl Connector {
 impl Stream {
     pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         Err(not_yet("asking for a pipe's peer"))
+    }
+
+    pub(crate) fn only_way(&self) -> Option<OneWay> {
+        None
     }
 
     pub(crate) fn set_buffer_size(&self, _: usize) -> io::Result<()> {
@@ -135,6 +148,10 @@ impl Stream {
 pub(crate) struct Connection;
 
 impl Connection {
+    pub(crate) fn none() -> Self {
+        Connection
+    }
+
     pub(crate) fn untaken(&self) -> io::Result<usize> {
         Ok(0)
     }

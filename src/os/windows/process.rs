@@ -44,6 +44,10 @@ pub(crate) fn raise_handle_limit() {}
 
 pub(crate) fn end_politely(_: u32) {}
 
+pub(crate) fn signal_child(_: u32, _: i32) {}
+
+pub(crate) fn survive_quit() {}
+
 pub(crate) fn wait_for_end(_: u32) {}
 
 pub(crate) fn exit_code(status: ExitStatus) -> u8 {

@@ -1,0 +1,333 @@
+//! `pipetool spawn-child`: anonymous pipes for a child that finds them by their handle IDs, .NET's
+//! `AnonymousPipeServerStream`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Error, Result};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::child_pipes::{self, ChildPipe, ChildWay, OtherEnd, Plan};
+use super::options::{self, BridgeOptions, Patience};
+use super::program;
+use super::session::Sessions;
+use super::usage;
+use crate::bridge::{self, Session};
+use crate::exit::Exit;
+use crate::os::{self, Connection, HandleId, Sink, Source, Wake};
+use crate::pipe::{Direction, Manner, PipeAddress, PipeEnds, PipeStream, Seek, Waited};
+use crate::{interrupt, stderr, stdio};
+
+/// Start PROGRAM with anonymous pipes, whose handle IDs it gets as arguments, bridged to stdin and stdout
+#[derive(Args, Debug)]
+#[command(
+    args_override_self = true,
+    after_help = "In every ARG, {in} is the ID of the pipe that PROGRAM reads (our stdin), {out} of the one that it\n\
+    writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without any of them both\n\
+    IDs are appended, in then out. PROGRAM's exit code is ours (128+N if signal N ended it), and its pipes\n\
+    end with it: what it wrote still comes, what a grandchild writes later does not, input that it left\n\
+    unread is no failure. SIGTERM and SIGHUP are passed on to it. Examples:\n  \
+    pipetool spawn-child ./child                           a .NET child: args[0] is in, args[1] is out\n  \
+    pipetool spawn-child -- sh -c 'cat <&{in} >&{out}'     a shell child\n  \
+    pipetool spawn-child --pipe a=in:unix:x.sock --pipe b=in:old.txt -- diff {a.path} {b.path}"
+)]
+pub(crate) struct SpawnChild {
+    #[command(flatten)]
+    options: BridgeOptions,
+
+    /// Another pipe: PROGRAM reads (in) or writes (out) FILE through it. FILE is '-', a file or FIFO, or with
+    /// a prefix a named pipe: //./pipe/NAME, unix:PATH, @NAME
+    #[arg(long = "pipe", value_name = "NAME=in:FILE|NAME=out:FILE", value_parser = child_pipes::parse)]
+    pipes: Vec<ChildPipe>,
+
+    /// Pass the IDs in the environment too, as PIPETOOL_IN, PIPETOOL_OUT and PIPETOOL_NAME
+    #[arg(long)]
+    env: bool,
+
+    /// Where PROGRAM's own stdout goes [default: stderr if our stdout shows {out}, else inherit]
+    #[arg(long, value_name = "inherit|stderr|null", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["inherit", "stderr", "null"]).map(|to| child_stdout(&to)))]
+    child_stdout: Option<ChildStdout>,
+
+    /// How long the pipes that --pipe names are waited for
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = options::patience)]
+    wait: Patience,
+
+    /// The program and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_names = ["PROGRAM", "ARG"])]
+    program: Vec<OsString>,
+}
+
+/// Where the child's stdout goes.
+#[derive(Clone, Copy, Debug)]
+enum ChildStdout {
+    Inherit,
+    Stderr,
+    Null,
+}
+
+fn child_stdout(to: &str) -> ChildStdout {
+    match to {
+        "stderr" => ChildStdout::Stderr,
+        "null" => ChildStdout::Null,
+        _ => ChildStdout::Inherit,
+    }
+}
+
+/// A pipe to the child, its other end not connected yet.
+enum OurEnd {
+    ToChild(Sink),
+    FromChild(Source),
+}
+
+impl SpawnChild {
+    pub(crate) fn run(&self) -> Result<Exit> {
+        let (name, arguments) = self.program.split_first().context("there is no PROGRAM")?;
+        let plan = match Plan::new(arguments, &self.pipes, self.options.direction, self.env) {
+            Ok(plan) => plan,
+            Err((kind, why)) => return Ok(usage::report(&super::command().error(kind, why), &[])),
+        };
+        // First of all: the numbers are the lowest that are free.
+        let ids = HandleId::reserve(plan.pipes.len()).context("could not make a pipe")?;
+        let sessions = Sessions::new(&self.options, name.display())?;
+        let others = plan.pipes.iter().map(|pipe| Other::open(pipe, self.wait)).collect::<Result<Vec<_>>>()?;
+        let over = Arc::new(Wake::new().context("could not make a pipe")?);
+        let (ids, ends) = self.make_pipes(&plan, ids, &over)?;
+
+        let signals = Signals::default();
+        signals.pass_on();
+        interrupt::watch().context("could not watch for signals")?;
+        let child = match self.command(name, &plan, ids).spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(program::not_started(name, &error)),
+        };
+        signals.child.store(child.id(), SeqCst);
+        self.options.notice(|| format!("started '{}', pid {}", name.display(), child.id()));
+        let id = child.id();
+        thread::Builder::new()
+            .name("child".into())
+            .spawn(move || {
+                os::wait_for_end(id);
+                over.give();
+            })
+            .context("could not wait for the child")?;
+        self.accompany(child, ends, others, &sessions)
+    }
+
+    /// Moves bytes until the child has ended, and ends as it did.
+    fn accompany(
+        &self,
+        mut child: Child,
+        ends: Vec<OurEnd>,
+        others: Vec<Other>,
+        sessions: &Sessions<'_>,
+    ) -> Result<Exit> {
+        let mut bridged =
+            PipeEnds { source: None, sink: None, connection: Connection::none(), direction: Direction::InOut };
+        let failed = Arc::new(AtomicBool::new(false));
+        let mut carriers = Vec::new();
+        for (end, other) in ends.into_iter().zip(others) {
+            match (end, other) {
+                (OurEnd::ToChild(sink), Other::Bridge) => bridged.sink = Some(sink),
+                (OurEnd::FromChild(source), Other::Bridge) => bridged.source = Some(source),
+                (end, other) => carriers.push(carry(end, other, Arc::clone(&failed))?),
+            }
+        }
+        let held = self.hold(bridged, sessions);
+        match &held {
+            Ok(Session::QuitAfter) => {
+                os::end_politely(child.id());
+                return Ok(Exit::Done);
+            }
+            Ok(_) => {}
+            Err(_) => os::end_politely(child.id()),
+        }
+        held?;
+        os::wait_for_end(child.id());
+        for carrier in carriers {
+            let _ = carrier.join();
+        }
+        let status = child.wait().context("could not wait for the child")?;
+        self.options.notice(|| format!("the child ended: {status}"));
+        match os::exit_code(status) {
+            0 if failed.load(SeqCst) => Ok(Exit::Failed),
+            code => Ok(Exit::OfCommand(code)),
+        }
+    }
+
+    fn hold(&self, mut bridged: PipeEnds, sessions: &Sessions<'_>) -> Result<Session> {
+        bridged.direction = match (&bridged.source, &bridged.sink) {
+            (None, None) => return Ok(Session::Over),
+            (Some(_), None) => Direction::In,
+            (None, Some(_)) => Direction::Out,
+            (Some(_), Some(_)) => Direction::InOut,
+        };
+        // A child need not read all that there is, no more than `head` does.
+        let rules = bridge::Rules { forgives_loss: true, ..self.options.rules() };
+        sessions.hold_ends(&mut stdio::open(), bridged, None, "the child", &rules)
+    }
+
+    fn make_pipes(
+        &self,
+        plan: &Plan,
+        mut ids: Vec<HandleId>,
+        over: &Arc<Wake>,
+    ) -> Result<(Vec<HandleId>, Vec<OurEnd>)> {
+        let size = self.options.buffer_size;
+        let ends = plan.pipes.iter().zip(&mut ids).map(|(pipe, id)| match pipe.way {
+            ChildWay::Reads => id.child_reads(Arc::clone(over), size).map(OurEnd::ToChild),
+            ChildWay::Writes => id.child_writes(Arc::clone(over), size).map(OurEnd::FromChild),
+        });
+        let ends = ends.collect::<std::io::Result<_>>().context("could not make a pipe")?;
+        Ok((ids, ends))
+    }
+
+    /// The child with its handles, which are closed here when the command is dropped.
+    fn command(&self, name: &OsString, plan: &Plan, ids: Vec<HandleId>) -> Command {
+        let mut command = Command::new(name);
+        command.args(plan.arguments(&ids, |place| os::handle_path(&ids[place])));
+        if self.env {
+            command.envs(plan.environment(&ids));
+        }
+        if plan.uses_standard(ChildWay::Reads) {
+            command.stdin(Stdio::null());
+        }
+        let by_default = if plan.uses_standard(ChildWay::Writes) { ChildStdout::Stderr } else { ChildStdout::Inherit };
+        match self.child_stdout.unwrap_or(by_default) {
+            ChildStdout::Inherit => {}
+            ChildStdout::Stderr => drop(command.stdout(std::io::stderr())),
+            ChildStdout::Null => drop(command.stdout(Stdio::null())),
+        }
+        os::keep_from_children();
+        os::hand_over(&mut command, ids);
+        command
+    }
+}
+
+/// The other end of a child's pipe.
+enum Other {
+    Bridge,
+    Standard,
+    File(File, String),
+    Pipe(Seek, Patience, String),
+}
+
+impl Other {
+    /// Opens a file at once, so that a mistake is one before anything runs. A named pipe is waited for
+    /// while the child runs, which may be what makes it.
+    fn open(pipe: &ChildPipe, wait: Patience) -> Result<Self> {
+        match &pipe.other_end {
+            OtherEnd::Bridge => Ok(Other::Bridge),
+            OtherEnd::Standard => Ok(Other::Standard),
+            OtherEnd::Pipe(address) => Other::seek(address, pipe.way, wait),
+            OtherEnd::File(path) if os::is_pipe(path) => Other::seek(&PipeAddress::Path(path.clone()), pipe.way, wait),
+            OtherEnd::File(path) => {
+                let name = path.display().to_string();
+                let opened = match pipe.way {
+                    ChildWay::Reads => File::open(path),
+                    ChildWay::Writes => File::create(path),
+                };
+                opened.with_context(|| format!("could not open '{name}'")).map(|file| Other::File(file, name))
+            }
+        }
+    }
+
+    fn seek(address: &PipeAddress, way: ChildWay, wait: Patience) -> Result<Self> {
+        let direction = if way == ChildWay::Reads { Direction::In } else { Direction::Out };
+        let rule = options::default_rule(address);
+        let manner = Manner { direction: Some(direction), guess: None, rule, buffer_size: None };
+        let name = address.to_string();
+        let seek = Seek::new(address, manner).with_context(|| format!("could not connect to '{name}'"))?;
+        Ok(Other::Pipe(seek, wait, name))
+    }
+}
+
+/// Moves the bytes of one pipe on a thread of its own.
+fn carry(end: OurEnd, other: Other, failed: Arc<AtomicBool>) -> Result<JoinHandle<()>> {
+    let carrying = move || {
+        let carried = match end {
+            OurEnd::ToChild(sink) => to_child(sink, other),
+            OurEnd::FromChild(source) => from_child(source, other),
+        };
+        if let Err(error) = carried {
+            failed.store(true, SeqCst);
+            let _said: Exit = Exit::of_error(&error);
+        }
+    };
+    thread::Builder::new().spawn(carrying).context("could not begin to move bytes")
+}
+
+fn to_child(sink: Sink, other: Other) -> Result<()> {
+    let (source, name) = match other {
+        Other::Standard | Other::Bridge => (Some(Source::stdin()), "stdin".to_owned()),
+        Other::File(file, name) => (Some(Source::file(file)), name),
+        Other::Pipe(seek, wait, name) => {
+            (connect(seek, wait, &name, Some(&sink))?.and_then(|pipe| pipe.into_ends(true).source), name)
+        }
+    };
+    match source {
+        Some(source) => bridge::carry(source, sink).map_err(|error| in_words(error, &name)),
+        // The child ended before its pipe was there.
+        None => Ok(()),
+    }
+}
+
+fn from_child(source: Source, other: Other) -> Result<()> {
+    let (sink, name) = match other {
+        Other::Standard | Other::Bridge => (Some(Sink::stdout()), "stdout".to_owned()),
+        Other::File(file, name) => (Some(Sink::file(file)), name),
+        Other::Pipe(seek, wait, name) => {
+            (connect(seek, wait, &name, None)?.and_then(|pipe| pipe.into_ends(true).sink), name)
+        }
+    };
+    match sink {
+        Some(sink) => bridge::carry(source, sink).map_err(|error| in_words(error, &name)),
+        None => Ok(()),
+    }
+}
+
+fn connect(seek: Seek, wait: Patience, name: &str, until_closed: Option<&Sink>) -> Result<Option<PipeStream>> {
+    let say = |_| stderr::say(&format!("waiting for '{name}'"));
+    match seek.connect(wait.limit(), until_closed, say).with_context(|| format!("could not connect to '{name}'"))? {
+        Waited::Found(pipe) => Ok(Some(pipe)),
+        Waited::Woken | Waited::NobodyReads => Ok(None),
+    }
+}
+
+fn in_words(failure: bridge::CarryFailure, name: &str) -> Error {
+    match failure {
+        bridge::CarryFailure::Read(error) => Error::from(error).context(format!("could not read '{name}'")),
+        bridge::CarryFailure::Write(error) => Error::from(error).context(format!("could not write to '{name}'")),
+    }
+}
+
+/// SIGTERM and SIGHUP go to the child, whose end is ours; a second one means now. SIGINT and SIGQUIT
+/// reach it from the terminal anyway.
+#[derive(Clone, Default)]
+struct Signals {
+    /// The child's process ID, 0 before it is there.
+    child: Arc<AtomicU32>,
+}
+
+impl Signals {
+    fn pass_on(&self) {
+        let child = Arc::clone(&self.child);
+        let mut passed = false;
+        os::survive_quit();
+        interrupt::divert(move |signal| match child.load(SeqCst) {
+            0 => false,
+            _ if signal == os::INTERRUPT => true,
+            _ if passed => false,
+            child => {
+                os::signal_child(child, signal);
+                passed = true;
+                true
+            }
+        });
+    }
+}
