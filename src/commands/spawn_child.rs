@@ -27,11 +27,12 @@ use crate::{interrupt, stderr, stdio};
 #[derive(Args, Debug)]
 #[command(
     args_override_self = true,
-    after_help = "In every ARG, {in} is the ID of the pipe that PROGRAM reads (our stdin), {out} of the one that it\n\
-    writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without any of them both\n\
-    IDs are appended, in then out. PROGRAM's exit code is ours (128+N if signal N ended it), and its pipes\n\
-    end with it: what it wrote still comes, what a grandchild writes later does not, input that it left\n\
-    unread is no failure. SIGTERM and SIGHUP are passed on to it. Examples:\n  \
+    after_help = "In every ARG, {in} is the ID of the pipe that PROGRAM reads (our stdin), {out} of the one that\n\
+    it writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without any of\n\
+    them both IDs are appended, in then out.\n\
+    PROGRAM's exit code is ours (128+N if signal N ended it), and its pipes end with it: what it\n\
+    wrote still comes, what a grandchild writes later does not, input that it left unread is no\n\
+    failure. SIGTERM and SIGHUP are passed on to it.\n\nExamples:\n  \
     pipetool spawn-child ./child                           a .NET child: args[0] is in, args[1] is out\n  \
     pipetool spawn-child -- sh -c 'cat <&{in} >&{out}'     a shell child\n  \
     pipetool spawn-child --pipe a=in:unix:x.sock --pipe b=in:old.txt -- diff {a.path} {b.path}"
