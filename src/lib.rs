@@ -8,7 +8,7 @@
 //! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
 //! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
 //!
-//! Beside them: `progress` counts what moves, `dump` shows it, `interrupt` cleans up when a signal ends us, and
+//! Beside them: `progress` counts what moves, `dump` shows it, `framing` tells messages apart, `interrupt` cleans up when a signal ends us, and
 //! `stdio` is this process's own stdin and stdout.
 //!
 //! Imports point the way bytes go: `commands → bridge | progress | interrupt | stdio → pipe → os`.
@@ -20,6 +20,8 @@ mod bridge;
 mod commands;
 mod dump;
 mod exit;
+#[doc(hidden)] // for fuzz/, and nobody else
+pub mod framing;
 mod interrupt;
 mod os;
 mod pipe;
