@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use conduct::{Conduct, Way};
 
-use crate::os::{Ended, Show, Sink, Source, Wake, Watch, pump};
+use crate::os::{Ended, Show, Sink, Source, Translate, Wake, Watch, pump, pump_messages};
 use crate::pipe::PipeEnds;
 use crate::progress::Meter;
 
@@ -78,6 +78,8 @@ pub(crate) enum Failure {
     Send(io::Error),
     /// The peer could not be received from.
     Receive(io::Error),
+    /// What came from stdin or from the peer is no message, or cannot be one on the other side.
+    Malformed(String),
     /// The peer left without reading all it was sent, or never took us on.
     Reset,
     /// The peer reads no more, and so many bytes that were taken from stdin were not delivered.
@@ -122,14 +124,22 @@ pub(crate) struct Observer<'a> {
     pub(crate) received: Option<&'a Show<'a>>,
 }
 
-/// Moves bytes both ways until the session is over, and leaves.
+/// What makes messages of the bytes, one for each way.
+pub(crate) struct Messages<'a> {
+    pub(crate) to_peer: &'a mut dyn Translate,
+    pub(crate) from_peer: &'a mut dyn Translate,
+}
+
+/// Moves bytes, or messages, both ways until the session is over, and leaves.
 pub(crate) fn bridge(
     local: &mut Local,
     pipe: PipeEnds,
     rules: &Rules,
     seen: &Observer<'_>,
+    messages: Option<Messages<'_>>,
 ) -> Result<Session, Failure> {
-    let PipeEnds { source: mut from_pipe, sink: mut to_pipe, connection, direction } = pipe;
+    let PipeEnds { source: mut from_pipe, sink: mut to_pipe, connection, direction, .. } = pipe;
+    let (mut to_peer_messages, mut from_peer_messages) = messages.map(|both| (both.to_peer, both.from_peer)).unzip();
     let wake = Wake::new().map_err(Failure::Start)?;
     let (tell, hear) = channel();
     let mut conduct = Conduct::new(rules, seen.meter, local.kind, &connection);
@@ -138,9 +148,12 @@ pub(crate) fn bridge(
         if direction.sends() {
             let (source, sink, tell, wake) = (&mut local.source, &mut to_pipe, tell.clone(), &wake);
             let count = |bytes| seen.meter.add_sent(bytes);
+            let translator = &mut to_peer_messages;
             let to_peer = move || {
-                let ended = run(source, sink, wake, Watch { count: &count, show: seen.sent });
-                let lost = source.as_ref().map_or(0, |source| source.undelivered().len());
+                let watch = Watch { count: &count, show: seen.sent };
+                let ended = run(source, sink, wake, watch, translator);
+                let lost = source.as_ref().map_or(0, |source| source.undelivered().len())
+                    + translator.as_ref().map_or(0, |translator| translator.undelivered());
                 pass_on_end_of_stdin(&ended, source, sink, rules);
                 report(&tell, Way::ToPeer, ended);
                 lost
@@ -153,8 +166,10 @@ pub(crate) fn bridge(
         if direction.receives() {
             let (source, sink, tell, wake) = (&mut from_pipe, &mut local.sink, tell.clone(), &wake);
             let count = |bytes| seen.meter.add_received(bytes);
+            let translator = &mut from_peer_messages;
             let from_peer = move || {
-                let ended = run(source, sink, wake, Watch { count: &count, show: seen.received });
+                let watch = Watch { count: &count, show: seen.received };
+                let ended = run(source, sink, wake, watch, translator);
                 pass_on_end_of_peer(&ended, source, sink, rules);
                 report(&tell, Way::FromPeer, ended);
             };
@@ -199,14 +214,23 @@ pub(crate) fn carry(mut source: Source, mut sink: Sink) -> Result<(), CarryFailu
     match ended {
         Ended::ReadFailed(error) => Err(CarryFailure::Read(error)),
         Ended::WriteFailed(error) => Err(CarryFailure::Write(error)),
-        Ended::SourceEnded | Ended::SinkClosed | Ended::Woken => Ok(()),
+        Ended::SourceEnded | Ended::SinkClosed | Ended::Woken | Ended::Enough | Ended::Malformed(_) => Ok(()),
     }
 }
 
 /// An end that is missing has ended.
-fn run(source: &mut Option<Source>, sink: &mut Option<Sink>, wake: &Wake, watch: Watch<'_>) -> Ended {
+fn run(
+    source: &mut Option<Source>,
+    sink: &mut Option<Sink>,
+    wake: &Wake,
+    watch: Watch<'_>,
+    translator: &mut Option<&mut dyn Translate>,
+) -> Ended {
     match (source, sink) {
-        (Some(source), Some(sink)) => pump(source, sink, wake, watch),
+        (Some(source), Some(sink)) => match translator {
+            Some(translator) => pump_messages(source, sink, wake, watch, *translator),
+            None => pump(source, sink, wake, watch),
+        },
         (None, _) => Ended::SourceEnded,
         (_, None) => Ended::SinkClosed,
     }

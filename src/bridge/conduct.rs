@@ -88,6 +88,8 @@ impl<'a> Conduct<'a> {
     /// A pump has ended: is the session over?
     fn ended(&mut self, way: Way, ended: Ended) -> Result<Option<Session>, Failure> {
         match (way, ended) {
+            (_, Ended::Malformed(why)) => return Err(Failure::Malformed(why)),
+            (_, Ended::Enough) => return Ok(Some(Session::Over)),
             (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
             (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
             (Way::ToPeer, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,

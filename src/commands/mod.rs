@@ -3,6 +3,7 @@
 
 mod child_pipes;
 mod connect;
+mod messenger;
 mod options;
 mod program;
 mod refusals;

@@ -9,7 +9,8 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::bridge::{Finish, Rules};
-use crate::os;
+use crate::framing::{Form, Framing};
+use crate::os::{self, Mode};
 use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
 use crate::progress::When;
 use crate::{stderr, stdio};
@@ -35,8 +36,55 @@ pub(crate) struct PipeOptions {
     #[arg(long, value_name = "user|any|NAME", value_parser = peer_rule)]
     pub(crate) peer: Option<PeerRule>,
 
+    /// Transmission mode: 'message' keeps messages apart in the pipe itself
+    /// [default: byte for serve, whatever the server has for connect]
+    #[arg(short, long, value_name = "byte|message", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["byte", "message"]).map(|text| mode(&text)))]
+    pub(crate) mode: Option<Mode>,
+
     #[command(flatten)]
     pub(crate) bridge: BridgeOptions,
+}
+
+/// Messages on a pipe, and how they look on stdin and stdout.
+#[derive(Args, Debug)]
+pub(crate) struct MessageOptions {
+    /// How messages are delimited on a byte pipe: none, u8, u16le, u16be, u32le, u32be, u64le, u64be, varint,
+    /// lines, crlf, nul, netstring, content-length, length (u32le, as BitConverter), or TYPE@OFFSET+N
+    #[arg(short, long, value_name = "F", value_parser = framing)]
+    framing: Option<OnPipe>,
+
+    /// How those messages look on stdin and stdout: lines, whole, base64, hex, or any framing [default: lines]
+    #[arg(long, value_name = "F", value_parser = form)]
+    stdio: Option<Form>,
+
+    /// Leave after N messages received; stdin's end is passed on only then
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Refuse larger messages
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "64MiB")]
+    pub(crate) max_message: usize,
+
+    /// Drop a byte order mark in front of the first message received (.NET's StreamWriter)
+    #[arg(long)]
+    pub(crate) strip_bom: bool,
+}
+
+impl MessageOptions {
+    /// The framing on the pipe, `none` being none.
+    pub(crate) fn framing(&self) -> Option<Framing> {
+        self.framing.and_then(|OnPipe(framing)| framing)
+    }
+
+    pub(crate) fn stdio(&self) -> Form {
+        self.stdio.unwrap_or(Form::Framed(Framing::Lines))
+    }
+
+    /// Does anything make sense with messages alone?
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.stdio.is_some() || self.count.is_some() || self.strip_bom
+    }
 }
 
 /// What every command takes that bridges pipes to stdin and stdout.
@@ -55,6 +103,9 @@ pub(crate) struct BridgeOptions {
     /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
     #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
     pub(crate) quit_after: Patience,
+
+    #[command(flatten)]
+    pub(crate) messages: MessageOptions,
 
     /// Kernel buffers of the pipe, such as 64KiB or 1MB
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -90,6 +141,7 @@ impl PipeOptions {
         Manner {
             direction: self.bridge.direction,
             guess: stdio::way_of_redirection(),
+            mode: self.mode,
             rule: self.peer.unwrap_or_else(|| default_rule(&self.pipe)),
             buffer_size: self.bridge.buffer_size,
         }
@@ -132,7 +184,8 @@ impl BridgeOptions {
     pub(crate) fn must_see_bytes(&self) -> bool {
         let timed = self.idle_timeout.limit().or(self.quit_after.limit()).is_some();
         let shown = self.hex || self.log.is_some() || self.progress != When::Never;
-        timed || shown || self.stats.is_some()
+        let messages = self.messages.framing().is_some() || self.messages.is_asked_for();
+        timed || shown || messages || self.stats.is_some()
     }
 
     pub(crate) fn log_name(&self) -> String {
@@ -213,6 +266,22 @@ fn when(text: &str) -> When {
 fn size(text: &str) -> Result<usize, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
     bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB".into())
+}
+
+/// A framing, or `none` said aloud.
+#[derive(Clone, Copy, Debug)]
+struct OnPipe(Option<Framing>);
+
+fn framing(text: &str) -> Result<OnPipe, String> {
+    if text == "none" { Ok(OnPipe(None)) } else { text.parse().map(|framing| OnPipe(Some(framing))) }
+}
+
+fn form(text: &str) -> Result<Form, String> {
+    text.parse()
+}
+
+fn mode(text: &str) -> Mode {
+    if text == "message" { Mode::Message } else { Mode::Byte }
 }
 
 fn finish(when: &str) -> Finish {

@@ -13,7 +13,7 @@ use super::options::PipeOptions;
 use super::session::Sessions;
 use crate::bridge::{Local, LocalKind, Session};
 use crate::exit::{Exit, reason};
-use crate::os::{self, Peer, Sink, Source};
+use crate::os::{self, Mode, Peer, Sink, Source};
 use crate::pipe::PipeStream;
 use crate::{interrupt, stderr};
 
@@ -36,7 +36,7 @@ impl<'a> Program<'a> {
 
     /// Gives `pipe` to COMMAND, as which this process goes on if it can.
     pub(crate) fn take_over(self, pipe: PipeStream) -> Result<Exit> {
-        if self.options.bridge.must_see_bytes() {
+        if self.must_stand_between(&pipe) {
             return self.stand_between(pipe);
         }
         self.options.bridge.notice(|| format!("connected to {}", pipe.peer_name()));
@@ -46,7 +46,7 @@ impl<'a> Program<'a> {
 
     /// Runs COMMAND for one client of many, and waits for its end.
     pub(crate) fn serve(self, pipe: PipeStream) -> Result<Exit> {
-        if self.options.bridge.must_see_bytes() {
+        if self.must_stand_between(&pipe) {
             return self.stand_between(pipe);
         }
         self.options.bridge.notice(|| format!("connected to {}", pipe.peer_name()));
@@ -57,6 +57,11 @@ impl<'a> Program<'a> {
             Ok(child) => self.wait_for(child, &peer),
             Err(error) => Ok(not_started(self.name, &error)),
         }
+    }
+
+    /// Programs do not expect messages where they have bytes.
+    fn must_stand_between(self, pipe: &PipeStream) -> bool {
+        self.options.bridge.must_see_bytes() || pipe.mode() == Mode::Message
     }
 
     /// Waits for COMMAND's end; a signal that ends us meanwhile ends it too.

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use anyhow::{Context, Error, Result, anyhow};
 use serde_json::json;
 
+use super::messenger::Messenger;
 use super::options::{BridgeOptions, Statistics};
-use crate::bridge::{Failure, Finish, Local, LocalKind, Observer, Rules, Session, bridge};
+use crate::bridge::{Failure, Finish, Local, LocalKind, Messages, Observer, Rules, Session, bridge};
 use crate::dump::Dump;
 use crate::exit::Exit;
-use crate::os::{self, Peer};
+use crate::framing::{Form, Translator};
+use crate::os::{self, Mode, Peer};
 use crate::pipe::{PipeEnds, PipeStream};
 use crate::progress::{Bar, Meter};
 use crate::{interrupt, stderr};
@@ -71,7 +73,15 @@ impl<'a> Sessions<'a> {
         let shown = self.dump.is_wanted();
         let observer =
             Observer { meter: &meter, sent: shown.then_some(&sent as _), received: shown.then_some(&received as _) };
-        let ended = bridge(local, pipe, rules, &observer);
+        let mut messengers = self.messengers(&pipe, local.kind, &observer)?;
+        let observer =
+            if messengers.is_some() { Observer { sent: None, received: None, ..observer } } else { observer };
+        let messages = messengers
+            .as_mut()
+            .map(|(to_peer, from_peer)| Messages { to_peer: to_peer as _, from_peer: from_peer as _ });
+        let receives = pipe.direction.receives();
+        let ended = bridge(local, pipe, &self.counted(rules), &observer, messages);
+        let received = messengers.map(|(_, from_peer)| from_peer.count());
 
         drop((told_at_death, bar));
         stderr::show(&summary());
@@ -81,9 +91,58 @@ impl<'a> Sessions<'a> {
             (Ok(_), Some(error)) => {
                 Err(error).with_context(|| format!("could not write all to {}", options.log_name()))
             }
-            (Ok(session), None) => Ok(session),
+            (Ok(session), None) => match (options.messages.count, received) {
+                (Some(wanted), Some(received)) if receives && received < wanted => Err(anyhow!(
+                    "could not receive {wanted} messages from '{}': the peer ended after {received}",
+                    self.name
+                )),
+                _ => Ok(session),
+            },
             (Err(failure), _) => Err(in_words(failure, &self.name, local.kind)),
         }
+    }
+
+    /// With `-n` we leave when all have come, and the end of stdin is none before.
+    fn counted(&self, rules: &Rules) -> Rules {
+        match self.options.messages.count {
+            Some(_) => Rules { finish: Finish::Never, forgives_loss: true, ..*rules },
+            None => *rules,
+        }
+    }
+
+    /// What makes messages of the bytes, to the peer and from it, where that is wanted.
+    fn messengers<'b>(
+        &self,
+        pipe: &PipeEnds,
+        local: LocalKind,
+        shown: &Observer<'b>,
+    ) -> Result<Option<(Messenger<'b>, Messenger<'b>)>> {
+        let wanted = &self.options.messages;
+        let form = match (pipe.mode, wanted.framing()) {
+            (Mode::Message, None) => Form::Kept,
+            (Mode::Message, Some(_)) => {
+                return Err(unfit(format!("'{}' keeps messages apart itself: leave '--framing' out", self.name)));
+            }
+            (Mode::Byte, Some(framing)) => Form::Framed(framing),
+            (Mode::Byte, None) if wanted.is_asked_for() => {
+                return Err(unfit(format!("'{}' carries bytes: messages need a '--framing'", self.name)));
+            }
+            (Mode::Byte, None) => return Ok(None),
+        };
+        let (input, output) = match local {
+            LocalKind::Command => ("COMMAND", "COMMAND"),
+            LocalKind::Filter | LocalKind::Terminal => ("stdin", "stdout"),
+        };
+        let (stdio, largest) = (wanted.stdio(), wanted.max_message);
+        let to_peer = Translator::new(stdio, form, largest).showing(shown.sent.is_some());
+        let from_peer = Translator::new(form, stdio, largest)
+            .at_most(wanted.count)
+            .without_bom(wanted.strip_bom)
+            .showing(shown.received.is_some());
+        Ok(Some((
+            Messenger::new(to_peer, shown.sent, input, &self.name),
+            Messenger::new(from_peer, shown.received, &self.name, output),
+        )))
     }
 
     fn idle(&self) -> Error {
@@ -91,6 +150,11 @@ impl<'a> Sessions<'a> {
         anyhow!(io::Error::new(io::ErrorKind::TimedOut, format!("no byte has moved for {limit}")))
             .context(format!("could not go on with '{}'", self.name))
     }
+}
+
+/// A mistake of the command line that only the connection shows.
+fn unfit(why: String) -> Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why).into()
 }
 
 /// The one line at the end.
@@ -141,6 +205,7 @@ fn in_words(failure: Failure, pipe: &str, local: LocalKind) -> Error {
     };
     match failure {
         Failure::Start(error) => Error::from(error).context(format!("could not serve the connection to '{pipe}'")),
+        Failure::Malformed(why) => anyhow!(why),
         Failure::Stdin(error) => Error::from(error).context(LocalEnd(input)),
         Failure::Stdout(error) => Error::from(error).context(LocalEnd(output)),
         Failure::Send(error) => Error::from(error).context(format!("could not send to '{pipe}'")),

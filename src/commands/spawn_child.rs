@@ -128,8 +128,13 @@ impl SpawnChild {
         others: Vec<Other>,
         sessions: &Sessions<'_>,
     ) -> Result<Exit> {
-        let mut bridged =
-            PipeEnds { source: None, sink: None, connection: Connection::none(), direction: Direction::InOut };
+        let mut bridged = PipeEnds {
+            source: None,
+            sink: None,
+            mode: os::Mode::Byte,
+            connection: Connection::none(),
+            direction: Direction::InOut,
+        };
         let failed = Arc::new(AtomicBool::new(false));
         let mut carriers = Vec::new();
         for (end, other) in ends.into_iter().zip(others) {
@@ -241,7 +246,8 @@ impl Other {
     fn seek(address: &PipeAddress, way: ChildWay, wait: Patience) -> Result<Self> {
         let direction = if way == ChildWay::Reads { Direction::In } else { Direction::Out };
         let rule = options::default_rule(address);
-        let manner = Manner { direction: Some(direction), guess: None, rule, buffer_size: None };
+        let manner =
+            Manner { direction: Some(direction), guess: None, mode: Some(os::Mode::Byte), rule, buffer_size: None };
         let name = address.to_string();
         let seek = Seek::new(address, manner).with_context(|| format!("could not connect to '{name}'"))?;
         Ok(Other::Pipe(seek, wait, name))

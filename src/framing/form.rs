@@ -195,6 +195,12 @@ impl Translator {
         }
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.outgoing.bytes.len() - self.outgoing.gone
+    }
+
     /// So many of them were written.
     pub fn delivered(&mut self, count: usize) {
         let outgoing = &mut self.outgoing;

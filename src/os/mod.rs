@@ -46,6 +46,7 @@ pub(crate) use imp::{
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
+    pump_messages,        // moves messages likewise
     raise_handle_limit,   // room for many clients
     signal_child,         // passes a signal on
     survive_quit,         // leaves SIGQUIT to a child
@@ -91,6 +92,31 @@ pub(crate) struct Watch<'a> {
     pub(crate) show: Option<&'a Show<'a>>,
 }
 
+/// Makes what a pump takes into what it delivers, where that is messages.
+pub(crate) trait Translate: Send {
+    /// Takes what was read: a message where the pipe itself keeps them apart.
+    fn push(&mut self, taken: &[u8]) -> Result<(), String>;
+    /// Takes the end of data.
+    fn finish(&mut self) -> Result<(), String>;
+    /// What is to be written next: a message where the pipe itself keeps them apart.
+    fn pending(&self) -> Option<&[u8]>;
+    /// How much there is of it in all.
+    fn undelivered(&self) -> usize;
+    /// So much of it was.
+    fn delivered(&mut self, count: usize);
+    /// Have all come that are wanted?
+    fn has_enough(&self) -> bool;
+}
+
+/// Does a pipe itself keep messages apart? (.NET's `PipeTransmissionMode`.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It carries bytes.
+    Byte,
+    /// It carries messages.
+    Message,
+}
+
 /// Why a pump stopped.
 #[derive(Debug)]
 #[expect(clippy::enum_variant_names, reason = "`Ended::Source` would not say what happened")]
@@ -101,6 +127,10 @@ pub(crate) enum Ended {
     SinkClosed,
     /// The wake signal was given.
     Woken,
+    /// All messages have come that were wanted.
+    Enough,
+    /// What came is no message, or cannot be one where it should go. What was before it is delivered.
+    Malformed(String),
     /// Reading failed.
     ReadFailed(io::Error),
     /// Writing failed. The source keeps what it could not deliver.

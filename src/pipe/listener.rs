@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Manner, PipeAddress, PipeStream, Waited};
-use crate::os::{self, Accepted, Access, OwnedName, Sink, Wake};
+use crate::os::{self, Accepted, Access, Mode, OwnedName, Sink, Wake};
 
 /// A pipe that we serve. Its name is removed on drop, if it is still ours.
 #[derive(Debug)]
@@ -26,7 +26,17 @@ impl Listener {
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
-        Ok(Listener { inner: os::Listener::bind(&address.place()?, manner.fifo_way(), access, many, name)?, manner })
+        Ok(Listener {
+            inner: os::Listener::bind(
+                &address.place()?,
+                manner.mode.unwrap_or(Mode::Byte),
+                manner.fifo_way(),
+                access,
+                many,
+                name,
+            )?,
+            manner,
+        })
     }
 
     /// Is it a FIFO, which all its clients share?

@@ -1,7 +1,7 @@
 //! How we want to talk through a pipe, whoever makes it.
 
 use super::{Direction, PeerRule};
-use crate::os::OneWay;
+use crate::os::{Mode, OneWay};
 
 /// What has to be known before there is a connection.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +10,8 @@ pub(crate) struct Manner {
     pub(crate) direction: Option<Direction>,
     /// Which way they go through a FIFO if the user did not, and if it can be guessed.
     pub(crate) guess: Option<OneWay>,
+    /// Whether the pipe is to keep messages apart, if the user said so.
+    pub(crate) mode: Option<Mode>,
     /// Who may be at the other end.
     pub(crate) rule: PeerRule,
     /// The kernel's buffers, in bytes.

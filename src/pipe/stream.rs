@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Direction, Manner, PeerRule, PipeAddress};
-use crate::os::{Attempt, Connection, Connector, OneWay, Peer, Seen, Sink, Source, Stream};
+use crate::os::{Attempt, Connection, Connector, Mode, OneWay, Peer, Seen, Sink, Source, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
 /// so long that it costs nothing.
@@ -47,7 +47,7 @@ impl Seek {
     /// Begins to look for the server at `address`. For handles that we inherited this has to come before
     /// anything else is opened that could get their numbers.
     pub(crate) fn new(address: &PipeAddress, manner: Manner) -> io::Result<Self> {
-        Ok(Seek { connector: Connector::new(address.place()?, manner.way(), manner.fifo_way())?, manner })
+        Ok(Seek { connector: Connector::new(address.place()?, manner.mode, manner.way(), manner.fifo_way())?, manner })
     }
 
     /// Connects, waiting for a server that is not there yet or is busy: for `wait`, or for ever, but
@@ -95,6 +95,8 @@ impl Seek {
 pub(crate) struct PipeEnds {
     pub(crate) source: Option<Source>,
     pub(crate) sink: Option<Sink>,
+    /// Does the pipe keep messages apart?
+    pub(crate) mode: Mode,
     /// What is known of both together.
     pub(crate) connection: Connection,
     pub(crate) direction: Direction,
@@ -114,6 +116,11 @@ impl PipeStream {
         Ok(PipeStream { stream, peer, direction })
     }
 
+    /// Does the pipe keep messages apart?
+    pub(crate) fn mode(&self) -> Mode {
+        self.stream.mode()
+    }
+
     /// Ends the half that the direction has no use for, as .NET does after the connection.
     pub(crate) fn end_unused_half(&self) {
         match self.direction {
@@ -128,9 +135,9 @@ impl PipeStream {
         if tell {
             self.end_unused_half();
         }
-        let direction = self.direction;
+        let (direction, mode) = (self.direction, self.stream.mode());
         let (source, sink, connection) = self.stream.into_ends();
-        PipeEnds { source, sink, connection, direction }
+        PipeEnds { source, sink, mode, connection, direction }
     }
 
     /// The pipe as a program's stdin and stdout.

@@ -15,6 +15,7 @@ use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::packets;
 use super::pump::{CLOSED, poll, wanted};
 use super::stdio;
 use super::stream::Socket;
@@ -51,6 +52,8 @@ impl AsFd for Handle {
 enum Kind {
     /// send and recv have a flag for it.
     Socket,
+    /// The same, and each call moves one message.
+    Packets,
     /// preadv2 and pwritev2 have one too (Linux; not for a FIFO, and only the call can tell).
     Pipe,
     /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll.
@@ -85,6 +88,8 @@ pub(crate) struct Source {
     buffer: Vec<u8>,
     taken: Range<usize>,
     ended: bool,
+    /// Did the last call of fill take anything, be it an empty message?
+    filled: bool,
     /// Once this is given, it ends when nothing is left in it.
     over: Option<Arc<Wake>>,
 }
@@ -122,7 +127,7 @@ impl Source {
 
     fn new(handle: Handle) -> Self {
         let kind = Kind::of(handle.as_fd());
-        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, over: None }
+        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, filled: false, over: None }
     }
 
     /// Bytes taken and not delivered.
@@ -157,12 +162,38 @@ impl Source {
         self.ended
     }
 
+    /// What the last call of fill has taken, which may be an empty message; nothing if it took nothing.
+    pub(super) fn has_taken(&self) -> Option<&[u8]> {
+        self.filled.then(|| self.undelivered())
+    }
+
+    pub(super) fn took_nothing(&mut self) {
+        self.filled = false;
+    }
+
+    pub(super) fn forget_taken(&mut self) {
+        self.filled = false;
+        self.taken = 0..0;
+    }
+
     pub(super) fn delivered(&mut self, count: usize) {
         self.taken.start += count;
     }
 
+    /// Each read of it is a message.
+    pub(super) fn packets(socket: Arc<Socket>) -> Self {
+        Source { kind: Kind::Packets, ..Source::socket(socket) }
+    }
+
     /// Reads what is there; the end of data is noted. Only called when nothing is undelivered.
     pub(super) fn fill(&mut self) -> Result<(), Errno> {
+        if self.kind == Kind::Packets {
+            let received = packets::receive(self.handle.as_fd(), &mut self.buffer)?;
+            self.taken = 0..received.unwrap_or(0);
+            self.ended = received.is_none();
+            self.filled = true;
+            return Ok(());
+        }
         let read = match self.read() {
             Err(Errno::OPNOTSUPP) if self.kind == Kind::Pipe => {
                 self.kind = Kind::SmallPieces;
@@ -172,13 +203,14 @@ impl Source {
         };
         self.taken = 0..read;
         self.ended = read == 0;
+        self.filled = true;
         Ok(())
     }
 
     fn read(&mut self) -> Result<usize, Errno> {
         let (fd, buffer) = (self.handle.as_fd(), &mut self.buffer[..]);
         match self.kind {
-            Kind::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT).map(|(read, _)| read),
+            Kind::Socket | Kind::Packets => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT).map(|(read, _)| read),
             Kind::Pipe => read_without_waiting(fd, buffer),
             Kind::SmallPieces | Kind::NonBlocking | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer),
         }
@@ -269,13 +301,23 @@ impl Sink {
         }
     }
 
+    /// Each write to it is a message.
+    pub(super) fn packets(socket: Arc<Socket>) -> Self {
+        Sink { kind: Kind::Packets, ..Sink::socket(socket) }
+    }
+
+    /// The greatest message that it takes.
+    pub(super) fn largest_message(&self) -> usize {
+        packets::largest(self.handle.as_fd())
+    }
+
     /// What says that nobody reads any more.
     pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
         self.over.as_ref().map(|over| over.as_fd())
     }
 
     pub(super) fn is_socket(&self) -> bool {
-        self.kind == Kind::Socket
+        matches!(self.kind, Kind::Socket | Kind::Packets)
     }
 
     /// Has poll to say that there is room before each write?
@@ -287,7 +329,7 @@ impl Sink {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let fd = self.terminal.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd);
         match self.kind {
-            Kind::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            Kind::Socket | Kind::Packets => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
             Kind::Pipe => match write_without_waiting(fd, bytes) {
                 Err(Errno::OPNOTSUPP) => {
                     self.kind = Kind::SmallPieces;

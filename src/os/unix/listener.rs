@@ -19,11 +19,12 @@ use rustix::net::SocketFlags;
 use super::ends::Sink;
 use super::fifo::{self, Fifo};
 use super::name::OwnedName;
+use super::packets;
 use super::place::Place;
 use super::pump::{CLOSED, poll};
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::os::{Accepted, Attempt, OneWay};
+use crate::os::{Accepted, Attempt, Mode, OneWay};
 
 /// Only the user may connect, unless told otherwise.
 const PRIVATE: u32 = 0o600;
@@ -59,6 +60,7 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 enum Entrance {
     Socket(OwnedFd),
+    Packets(OwnedFd),
     Fifo(Fifo),
 }
 
@@ -71,6 +73,7 @@ impl Listener {
     /// pipe cannot have.
     pub(crate) fn bind(
         place: &Place,
+        mode: Mode,
         way: Option<OneWay>,
         access: Access,
         many: bool,
@@ -82,9 +85,10 @@ impl Listener {
                 name.claim(place, access.replace, |_| Fifo::create(path))?;
                 Entrance::Fifo(fifo)
             }
-            Place::File(_) | Place::Abstract(_) | Place::Handles(..) => {
-                Entrance::Socket(name.claim(place, access.replace, create)?)
-            }
+            Place::File(_) | Place::Abstract(_) | Place::Handles(..) => match mode {
+                Mode::Byte => Entrance::Socket(name.claim(place, access.replace, create)?),
+                Mode::Message => Entrance::Packets(name.claim(place, access.replace, packets::listen)?),
+            },
         };
         let listener = Listener { entrance, name: name.clone(), many };
         if let Some(path) = place.file() {
@@ -93,7 +97,7 @@ impl Listener {
             let why = "an abstract socket has no file that permissions or a group could be given to";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        if let Entrance::Socket(socket) = &listener.entrance
+        if let Entrance::Socket(socket) | Entrance::Packets(socket) = &listener.entrance
             && !many
         {
             rustix::net::listen(socket, SHORTEST_BACKLOG)?;
@@ -110,7 +114,8 @@ impl Listener {
     pub(crate) fn accept(&self, timeout: Option<Duration>, wake: &Wake, stdout: Option<&Sink>) -> io::Result<Accepted> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         match &self.entrance {
-            Entrance::Socket(socket) => accept(socket, deadline, wake, stdout),
+            Entrance::Socket(socket) => accept(socket, Mode::Byte, deadline, wake, stdout),
+            Entrance::Packets(socket) => accept(socket, Mode::Message, deadline, wake, stdout),
             Entrance::Fifo(fifo) => {
                 let accepted = wait_for_other_end(fifo, deadline, wake, stdout)?;
                 if self.many && matches!(accepted, Accepted::Client(_)) {
@@ -122,7 +127,13 @@ impl Listener {
     }
 }
 
-fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake, stdout: Option<&Sink>) -> io::Result<Accepted> {
+fn accept(
+    socket: &OwnedFd,
+    mode: Mode,
+    deadline: Option<Instant>,
+    wake: &Wake,
+    stdout: Option<&Sink>,
+) -> io::Result<Accepted> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // Without a stdout to watch, the socket stands in for it and is only looked at.
@@ -144,7 +155,8 @@ fn accept(socket: &OwnedFd, deadline: Option<Instant>, wake: &Wake, stdout: Opti
             continue;
         }
         match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(socket) => return Ok(Accepted::Client(Stream::Socket(socket))),
+            Ok(socket) if mode == Mode::Byte => return Ok(Accepted::Client(Stream::Socket(socket))),
+            Ok(socket) => return super::stream::packets(socket, true).map(Accepted::Client),
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 if left.is_some_and(|left| left.is_zero()) {

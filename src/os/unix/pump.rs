@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::ends::{Sink, Source};
 use super::wake::Wake;
-use crate::os::{Ended, Watch};
+use crate::os::{Ended, Translate, Watch};
 
 /// How often a background job looks whether the terminal has become its own.
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
@@ -32,13 +32,16 @@ pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(
 /// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `watch` is told of each
 /// piece that was delivered.
 pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Ended {
-    // Should the terminal be taken from us between the look and the read: EIO, instead of a stop.
+    block_stops();
+    let Err(ended) = move_all(source, sink, wake, watch);
+    ended
+}
+
+/// Should the terminal be taken from us between the look and the read: EIO, instead of a stop.
+fn block_stops() {
     let mut stops = SigSet::empty();
     stops.add(Signal::SIGTTIN);
     let _ = stops.thread_block();
-
-    let Err(ended) = move_all(source, sink, wake, watch);
-    ended
 }
 
 fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<Infallible, Ended> {
@@ -52,34 +55,111 @@ fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>)
     }
 }
 
+/// Moves messages from `source` to `sink`, made by `translator` into what the other side wants.
+pub(crate) fn pump_messages(
+    source: &mut Source,
+    sink: &mut Sink,
+    wake: &Wake,
+    watch: Watch<'_>,
+    translator: &mut dyn Translate,
+) -> Ended {
+    block_stops();
+    let Err(ended) = translate_all(source, sink, wake, watch, translator);
+    ended
+}
+
+fn translate_all(
+    source: &mut Source,
+    sink: &mut Sink,
+    wake: &Wake,
+    watch: Watch<'_>,
+    translator: &mut dyn Translate,
+) -> Result<Infallible, Ended> {
+    loop {
+        deliver_messages(translator, sink, wake, watch)?;
+        if translator.has_enough() {
+            return Err(Ended::Enough);
+        }
+        let is_over = match wait_for_data(source, sink, wake) {
+            Err(Ended::SourceEnded) => true,
+            waited => waited.and_then(|()| take(source)).map(|()| source.has_ended())?,
+        };
+        let (translated, is_message) = if is_over {
+            (translator.finish(), false)
+        } else {
+            (source.has_taken().map_or(Ok(()), |taken| translator.push(taken)), true)
+        };
+        source.forget_taken();
+        deliver_messages(translator, sink, wake, watch)?;
+        translated.map_err(Ended::Malformed)?;
+        if !is_message {
+            return Err(if translator.has_enough() { Ended::Enough } else { Ended::SourceEnded });
+        }
+    }
+}
+
+fn deliver_messages(
+    translator: &mut dyn Translate,
+    sink: &mut Sink,
+    wake: &Wake,
+    watch: Watch<'_>,
+) -> Result<(), Ended> {
+    while let Some(bytes) = translator.pending() {
+        let count = write_some(sink, bytes, wake)?;
+        translator.delivered(count);
+        (watch.count)(count);
+    }
+    Ok(())
+}
+
 /// Hands over all that was taken from the source.
 fn deliver(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<(), Ended> {
     while !source.undelivered().is_empty() {
+        let count = write_some(sink, source.undelivered(), wake)?;
+        if let Some(show) = watch.show {
+            show(&source.undelivered()[..count]);
+        }
+        source.delivered(count);
+        (watch.count)(count);
+    }
+    Ok(())
+}
+
+/// Writes as much as there is room for, once there is some.
+fn write_some(sink: &mut Sink, bytes: &[u8], wake: &Wake) -> Result<usize, Ended> {
+    loop {
         if sink.needs_poll_first() {
             wait_for_room(sink, wake)?;
         }
-        match sink.write(source.undelivered()) {
-            Ok(count) => {
-                if let Some(show) = watch.show {
-                    show(&source.undelivered()[..count]);
-                }
-                source.delivered(count);
-                (watch.count)(count);
-            }
+        match sink.write(bytes) {
+            Ok(count) => return Ok(count),
             Err(Errno::AGAIN) => wait_for_room(sink, wake)?,
             Err(Errno::INTR) => {}
             Err(Errno::PIPE) => return Err(Ended::SinkClosed),
+            Err(Errno::MSGSIZE | Errno::NOBUFS) => {
+                return Err(Ended::WriteFailed(io::Error::other(format!(
+                    "a message of {} bytes is more than the kernel takes ({}): a --framing has no such limit",
+                    bytes.len(),
+                    sink.largest_message()
+                ))));
+            }
             Err(error) => return Err(Ended::WriteFailed(error.into())),
         }
     }
-    Ok(())
 }
 
 /// Takes what the source has: poll said that there is something.
 fn take(source: &mut Source) -> Result<(), Ended> {
     match source.fill() {
-        Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-        Err(Errno::IO) if source.is_for_others() => Ok(()),
+        Ok(()) => Ok(()),
+        Err(Errno::AGAIN | Errno::INTR) => {
+            source.took_nothing();
+            Ok(())
+        }
+        Err(Errno::IO) if source.is_for_others() => {
+            source.took_nothing();
+            Ok(())
+        }
         Err(error) => Err(Ended::ReadFailed(error.into())),
     }
 }

@@ -10,21 +10,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType};
+use rustix::net::{RecvFlags, Shutdown, SocketType};
 
 use super::ends::{Sink, Source};
 use super::fifo::{self, Fifo};
-use super::handles;
 use super::name::{directory_of, explained, what_it_is};
 use super::people;
 use super::place::Place;
-use crate::os::{Attempt, OneWay, Peer, Seen};
+use super::{handles, packets};
+use crate::os::{Attempt, Mode, OneWay, Peer, Seen};
 
 /// A connection, non-blocking, before anything has moved.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// Both ways, and the kernel knows the peer.
     Socket(OwnedFd),
+    /// The same, and it keeps messages apart; a datagram socket goes one way only.
+    Packets {
+        /// The socket.
+        socket: OwnedFd,
+        /// Can the peer answer?
+        answers: bool,
+    },
     /// A FIFO that we read.
     FifoIn(OwnedFd),
     /// A FIFO that we write to.
@@ -42,6 +49,7 @@ pub(crate) enum Stream {
 #[derive(Debug)]
 pub(crate) struct Connector {
     place: Place,
+    mode: Option<Mode>,
     fifo_way: Option<OneWay>,
     fifo: Option<Fifo>,
     /// Handles need not be looked for.
@@ -54,12 +62,17 @@ impl Connector {
     ///
     /// # Errors
     /// For handles that are not open or not fit.
-    pub(crate) fn new(place: Place, way: Option<OneWay>, fifo_way: Option<OneWay>) -> io::Result<Self> {
+    pub(crate) fn new(
+        place: Place,
+        mode: Option<Mode>,
+        way: Option<OneWay>,
+        fifo_way: Option<OneWay>,
+    ) -> io::Result<Self> {
         let handles = match place {
             Place::Handles(number, other) => Some(handles::adopt(number, other, way)?),
             _ => None,
         };
-        Ok(Connector { place, fifo_way, fifo: None, handles })
+        Ok(Connector { place, mode, fifo_way, fifo: None, handles })
     }
 
     /// Tries once to connect, without ever waiting.
@@ -78,22 +91,41 @@ impl Connector {
         match (&self.fifo, &self.place) {
             (Some(fifo), _) => fifo.attempt(),
             (None, Place::Fifo(path)) => no_fifo(path).map(Attempt::NotYet),
-            (None, place) => connect(place),
+            (None, place) => connect(place, self.mode),
         }
     }
 }
 
-fn connect(place: &Place) -> io::Result<Attempt> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    match rustix::net::connect(&socket, &place.socket_address()?) {
-        Ok(()) => Ok(Attempt::Connected(Stream::Socket(socket))),
-        Err(Errno::AGAIN) => Ok(Attempt::NotYet(Seen::Busy)),
-        Err(Errno::CONNREFUSED) => refused(place.file()).map(Attempt::NotYet),
-        Err(Errno::NOENT) => missing(place.file()).map(Attempt::NotYet),
-        Err(Errno::PROTOTYPE) => Err(io::Error::other("the socket there carries messages or datagrams, not bytes")),
-        Err(error) => Err(error.into()),
+/// In the mode that was asked for, or in the one that the server has.
+fn connect(place: &Place, mode: Option<Mode>) -> io::Result<Attempt> {
+    let kinds: &[SocketType] = match mode {
+        Some(Mode::Byte) => &[SocketType::STREAM],
+        Some(Mode::Message) => &[SocketType::SEQPACKET, SocketType::DGRAM],
+        None => &[SocketType::STREAM, SocketType::SEQPACKET],
+    };
+    for &kind in kinds {
+        let socket = packets::socket(kind)?;
+        return match rustix::net::connect(&socket, &place.socket_address()?) {
+            Ok(()) if kind == SocketType::STREAM => Ok(Attempt::Connected(Stream::Socket(socket))),
+            Ok(()) => packets(socket, kind == SocketType::SEQPACKET).map(Attempt::Connected),
+            Err(Errno::AGAIN) => Ok(Attempt::NotYet(Seen::Busy)),
+            Err(Errno::CONNREFUSED) => refused(place.file()).map(Attempt::NotYet),
+            Err(Errno::NOENT) => missing(place.file()).map(Attempt::NotYet),
+            Err(Errno::PROTOTYPE) => continue,
+            Err(error) => Err(error.into()),
+        };
     }
+    Err(io::Error::other(match mode {
+        Some(Mode::Byte) => "the socket there carries messages, not bytes: '--mode message' fits",
+        Some(Mode::Message) => "the socket there carries bytes, not messages: '--mode byte' fits, with a --framing",
+        None => "the socket there carries datagrams: '-d out --mode message' fits",
+    }))
+}
+
+/// A connection that keeps messages apart.
+pub(super) fn packets(socket: OwnedFd, answers: bool) -> io::Result<Stream> {
+    packets::prepare(&socket)?;
+    Ok(Stream::Packets { socket, answers })
 }
 
 fn no_fifo(path: &Path) -> io::Result<Seen> {
@@ -129,17 +161,26 @@ impl Stream {
     /// Who is at the other end; a pipe does not say.
     pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         match self {
-            Stream::Socket(socket) => people::peer_of(socket.as_fd()).map(Some),
-            Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => Ok(None),
+            Stream::Socket(socket) | Stream::Packets { socket, answers: true } => {
+                people::peer_of(socket.as_fd()).map(Some)
+            }
+            Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } | Stream::Packets { .. } => Ok(None),
         }
+    }
+
+    /// Does the pipe keep messages apart?
+    pub(crate) fn mode(&self) -> Mode {
+        if matches!(self, Stream::Packets { .. }) { Mode::Message } else { Mode::Byte }
     }
 
     /// The one way that there is; a socket has both.
     pub(crate) fn only_way(&self) -> Option<OneWay> {
         match self {
             Stream::FifoIn(_) | Stream::Handles { send: None, .. } => Some(OneWay::In),
-            Stream::FifoOut(_) | Stream::Handles { receive: None, .. } => Some(OneWay::Out),
-            Stream::Socket(_) | Stream::Handles { .. } => None,
+            Stream::FifoOut(_) | Stream::Handles { receive: None, .. } | Stream::Packets { answers: false, .. } => {
+                Some(OneWay::Out)
+            }
+            Stream::Socket(_) | Stream::Packets { .. } | Stream::Handles { .. } => None,
         }
     }
 
@@ -150,7 +191,7 @@ impl Stream {
     /// `EPERM` for a FIFO with more than a user may have (`pipe-max-size`, `pipe-user-pages-soft`).
     pub(crate) fn set_buffer_size(&self, size: usize) -> io::Result<()> {
         match self {
-            Stream::Socket(socket) => set_socket_size(socket, size),
+            Stream::Socket(socket) | Stream::Packets { socket, .. } => set_socket_size(socket, size),
             Stream::FifoIn(fifo) | Stream::FifoOut(fifo) => set_pipe_size(fifo, size),
             Stream::Handles { receive, send } => {
                 receive.iter().chain(send).try_for_each(|handle| match set_pipe_size(handle, size) {
@@ -165,7 +206,7 @@ impl Stream {
     /// Ends the half that we have no use for, as .NET does after the connection: the sending one tells
     /// the peer that nothing comes, and after the receiving one what it writes fails with EPIPE.
     pub(crate) fn keep_only(&self, way: OneWay) {
-        if let Stream::Socket(socket) = self {
+        if let Stream::Socket(socket) | Stream::Packets { socket, .. } = self {
             let _ = rustix::net::shutdown(socket, if way == OneWay::In { Shutdown::Write } else { Shutdown::Read });
         }
     }
@@ -173,7 +214,7 @@ impl Stream {
     /// The connection as a program's stdin and stdout: blocking, as programs expect.
     pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
         let (receive, send) = match self {
-            Stream::Socket(socket) => (Some(socket.try_clone()?), Some(socket)),
+            Stream::Socket(socket) | Stream::Packets { socket, .. } => (Some(socket.try_clone()?), Some(socket)),
             Stream::FifoIn(fifo) => (Some(fifo), None),
             Stream::FifoOut(fifo) => (None, Some(fifo)),
             Stream::Handles { receive, send } => (receive, send),
@@ -190,6 +231,11 @@ impl Stream {
             Stream::Socket(socket) => {
                 let socket = Arc::new(Socket { socket, abruptly: AtomicBool::new(false) });
                 let (source, sink) = (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)));
+                (Some(source), Some(sink), Connection(Some(socket)))
+            }
+            Stream::Packets { socket, .. } => {
+                let socket = Arc::new(Socket { socket, abruptly: AtomicBool::new(false) });
+                let (source, sink) = (Source::packets(Arc::clone(&socket)), Sink::packets(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
             Stream::FifoIn(fifo) => (Some(Source::owned(fifo)), None, Connection(None)),
