@@ -4,6 +4,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::bridge::Finish;
+use crate::os::Mode;
 use crate::pipe::{Direction, PipeAddress};
 
 /// What makes a combination one of these, and what the user is told.
@@ -17,6 +18,22 @@ const REFUSALS: &[Refusal] = &[
     (
         |asked| asked.has("max_clients") && !(asked.has("keep_open") && asked.has("command")),
         "'--max-clients' is for 'serve -k PIPE -- COMMAND': otherwise clients are served one after another",
+    ),
+    (
+        |asked| asked.needs_messages() && !asked.may_have_messages(),
+        "'--stdio', '--count' and '--strip-bom' are about messages: say how they are told apart, by '--framing' or '--mode message'",
+    ),
+    (
+        |asked| asked.has("framing") && asked.get("mode") == Some(&Mode::Message),
+        "with '--mode message' the pipe itself keeps messages apart: leave '--framing' out",
+    ),
+    (
+        |asked| asked.has("count") && asked.direction() == Some(Direction::Out),
+        "'--count' is of messages received, and with '-d out' none come",
+    ),
+    (
+        |asked| asked.get("mode") == Some(&Mode::Message) && (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)),
+        "this pipe carries bytes: '--framing' keeps messages apart in them",
     ),
     (
         |asked| asked.has("keep_open") && asked.has("command") && asked.has("progress"),
@@ -82,6 +99,15 @@ impl Asked<'_> {
 
     fn direction(&self) -> Option<Direction> {
         self.get("direction").copied()
+    }
+
+    fn needs_messages(&self) -> bool {
+        ["stdio", "count", "strip_bom"].iter().any(|option| self.has(option))
+    }
+
+    /// A client finds out what its server has.
+    fn may_have_messages(&self) -> bool {
+        self.subcommand == "connect" || self.has("framing") || self.get("mode") == Some(&Mode::Message)
     }
 
     fn never_finishes(&self) -> bool {

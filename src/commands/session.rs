@@ -79,7 +79,7 @@ impl<'a> Sessions<'a> {
         let messages = messengers
             .as_mut()
             .map(|(to_peer, from_peer)| Messages { to_peer: to_peer as _, from_peer: from_peer as _ });
-        let receives = pipe.direction.receives();
+        let has_answers = pipe.direction.receives();
         let ended = bridge(local, pipe, &self.counted(rules), &observer, messages);
         let received = messengers.map(|(_, from_peer)| from_peer.count());
 
@@ -92,7 +92,7 @@ impl<'a> Sessions<'a> {
                 Err(error).with_context(|| format!("could not write all to {}", options.log_name()))
             }
             (Ok(session), None) => match (options.messages.count, received) {
-                (Some(wanted), Some(received)) if receives && received < wanted => Err(anyhow!(
+                (Some(wanted), Some(received)) if has_answers && received < wanted => Err(anyhow!(
                     "could not receive {wanted} messages from '{}': the peer ended after {received}",
                     self.name
                 )),

@@ -16,7 +16,7 @@ const HABITS: &[(&[&str], &str)] = &[
     (&["-N"], "stdin's end is passed on anyway ('--finish never' keeps it back)"),
     (&["--no-shutdown"], "that is '--finish never'"),
     (&["-e", "-c", "--exec", "--sh-exec"], "a COMMAND comes last, after '--'"),
-    (&["-m", "--max-conns"], "'--max-clients N' says how many clients there may be at once"),
+    (&["--max-conns"], "'--max-clients N' says how many clients there may be at once"),
     (&["-t"], "'-q DURATION' leaves so long after stdin's end"),
     (&["-T"], "'-i DURATION' gives up when nothing moves"),
     (&["-o", "--output", "--hex-dump"], "'--log FILE' writes down what passes"),
@@ -63,6 +63,9 @@ fn tip(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
             Some("'-x' takes no value: '--log FILE' writes to a file")
         }
         ErrorKind::UnknownArgument => Some("a COMMAND comes after '--', and there is one PIPE"),
+        ErrorKind::InvalidValue if typed.starts_with("--mode") => {
+            Some("'-m' is the transmission mode; '--max-clients N' says how many clients there may be at once")
+        }
         ErrorKind::InvalidValue if typed.starts_with("--direction") => {
             Some("'-d' needs one of these; to leave stdin unread, use '</dev/null'")
         }

@@ -7,6 +7,7 @@
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | fifos | FIFOs, made and found |
+//! | messages | --mode message, --framing, --stdio, -n |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
 //! | users | other users, permissions, --peer |
 //! | waiting | for a server, for a client: how long, how dear, what is said |
@@ -25,6 +26,7 @@ mod commands;
 mod ends;
 mod fifos;
 mod harness;
+mod messages;
 mod names;
 mod peers;
 mod readme;

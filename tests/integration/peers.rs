@@ -153,7 +153,7 @@ fn dotnet(scratch: &Scratch, role: &str, name: &str, direction: &str, steps: &[&
     scratch.program("mono", arguments.iter().chain(steps))
 }
 
-fn dotnet_server(scratch: &Scratch, name: &str, direction: &str, steps: &[&str]) -> Side {
+pub fn dotnet_server(scratch: &Scratch, name: &str, direction: &str, steps: &[&str]) -> Side {
     let server = dotnet(scratch, "server", name, direction, steps).open_stdin().start();
     server.says("listening");
     server

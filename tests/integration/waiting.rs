@@ -84,7 +84,7 @@ fn what_waiting_cannot_mend_ends_it_at_once() {
         ("./nowhere/x", "there is no directory './nowhere'"),
         ("./file", "a regular file is there"),
         ("./dir", "a directory is there"),
-        ("./datagrams", "carries messages or datagrams"),
+        ("./datagrams", "carries datagrams"),
         ("./file/x", "directory"),
     ] {
         scratch.pipetool(["connect", pipe]).run("").code(1).one_line(&[pipe, reason]);

@@ -4,7 +4,7 @@
 //
 // What happens goes to stderr (so that tests can wait for it), what is received to stdout. Steps:
 // write:TEXT  byte:N (WriteByte)  readbyte (prints it in decimal)  read (to the end)  count (to the end,
-// prints how much)  line (waits for one on stdin)  wait (server: Disconnect and wait for the next client)
+// prints how much)  echo:KIND:N (so many messages, delimited by u32le, u16be, varint, line or bom)  line (waits for one on stdin)  wait (server: Disconnect and wait for the next client)
 using System;
 using System.Collections.Generic;
 using System.IO;
@@ -104,6 +104,42 @@ static class Program
         return pipe;
     }
 
+    // Reads so many messages, as .NET programs delimit them, and writes each back.
+    static void Echo(Stream pipe, string kind, int count)
+    {
+        var reader = new BinaryReader(pipe);
+        var writer = new BinaryWriter(pipe);
+        var lines = new StreamReader(pipe);
+        var answers = kind == "bom" ? new StreamWriter(pipe, Encoding.UTF8) : new StreamWriter(pipe);
+        for (var i = 0; i < count; i++)
+        {
+            switch (kind)
+            {
+                case "u32le":
+                    var length = BitConverter.ToInt32(reader.ReadBytes(4), 0);
+                    var bytes = reader.ReadBytes(length);
+                    writer.Write(BitConverter.GetBytes(bytes.Length));
+                    writer.Write(bytes);
+                    break;
+                case "u16be": // Microsoft's StreamString
+                    var size = pipe.ReadByte() * 256 + pipe.ReadByte();
+                    var text = Encoding.Unicode.GetBytes(Encoding.Unicode.GetString(reader.ReadBytes(size)));
+                    pipe.WriteByte((byte)(text.Length / 256));
+                    pipe.WriteByte((byte)(text.Length & 255));
+                    pipe.Write(text, 0, text.Length);
+                    break;
+                case "varint":
+                    writer.Write(reader.ReadString());
+                    break;
+                default:
+                    answers.WriteLine(lines.ReadLine());
+                    answers.Flush();
+                    break;
+            }
+            writer.Flush();
+        }
+    }
+
     static void Do(string step, PipeStream pipe)
     {
         var stdout = Console.OpenStandardOutput();
@@ -133,6 +169,10 @@ static class Program
                 while ((read = pipe.Read(buffer, 0, buffer.Length)) > 0) total += read;
                 Console.Out.Write(total);
                 Console.Out.Flush();
+                break;
+            case "echo":
+                var kind = argument.Split(':');
+                Echo(pipe, kind[0], int.Parse(kind[1]));
                 break;
             case "line":
                 Console.In.ReadLine();

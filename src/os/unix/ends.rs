@@ -306,6 +306,11 @@ impl Sink {
         Sink { kind: Kind::Packets, ..Sink::socket(socket) }
     }
 
+    /// Each write to it is a message, which nobody answers.
+    pub(super) fn datagrams(socket: OwnedFd) -> Self {
+        Sink { kind: Kind::Packets, ..Sink::owned(socket) }
+    }
+
     /// The greatest message that it takes.
     pub(super) fn largest_message(&self) -> usize {
         packets::largest(self.handle.as_fd())

@@ -103,12 +103,15 @@ fn connect(place: &Place, mode: Option<Mode>) -> io::Result<Attempt> {
         Some(Mode::Message) => &[SocketType::SEQPACKET, SocketType::DGRAM],
         None => &[SocketType::STREAM, SocketType::SEQPACKET],
     };
+    let last = kinds[kinds.len() - 1];
     for &kind in kinds {
         let socket = packets::socket(kind)?;
         return match rustix::net::connect(&socket, &place.socket_address()?) {
             Ok(()) if kind == SocketType::STREAM => Ok(Attempt::Connected(Stream::Socket(socket))),
             Ok(()) => packets(socket, kind == SocketType::SEQPACKET).map(Attempt::Connected),
             Err(Errno::AGAIN) => Ok(Attempt::NotYet(Seen::Busy)),
+            // An abstract name is another for each kind of socket.
+            Err(Errno::CONNREFUSED) if place.file().is_none() && kind != last => continue,
             Err(Errno::CONNREFUSED) => refused(place.file()).map(Attempt::NotYet),
             Err(Errno::NOENT) => missing(place.file()).map(Attempt::NotYet),
             Err(Errno::PROTOTYPE) => continue,
@@ -233,6 +236,8 @@ impl Stream {
                 let (source, sink) = (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
+            // Datagrams stay with their receiver when we have gone.
+            Stream::Packets { socket, answers: false } => (None, Some(Sink::datagrams(socket)), Connection(None)),
             Stream::Packets { socket, .. } => {
                 let socket = Arc::new(Socket { socket, abruptly: AtomicBool::new(false) });
                 let (source, sink) = (Source::packets(Arc::clone(&socket)), Sink::packets(Arc::clone(&socket)));

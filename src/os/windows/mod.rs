@@ -13,7 +13,7 @@ pub(crate) use process::{
     die_of_signal, end_politely, exit_code, group_id, keep_from_children, on_termination, prepare_child, private,
     raise_handle_limit, signal_child, survive_quit, try_say, user_id, user_name, wait_for_end,
 };
-pub(crate) use pumps::{Sink, Source, Wake, pump};
+pub(crate) use pumps::{Sink, Source, Wake, pump, pump_messages};
 
 /// What this system is still to learn.
 fn not_yet(what: &str) -> std::io::Error {

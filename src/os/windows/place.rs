@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::not_yet;
 use super::pumps::{Sink, Source, Wake};
-use crate::os::{Accepted, Attempt, OneWay, Peer};
+use crate::os::{Accepted, Attempt, Mode, OneWay, Peer};
 
 /// Where a pipe is: its whole name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,14 @@ pub(crate) struct Access {
 pub(crate) struct Listener;
 
 impl Listener {
-    pub(crate) fn bind(_: &Place, _: Option<OneWay>, _: Access, _many: bool, _: &OwnedName) -> io::Result<Self> {
+    pub(crate) fn bind(
+        _: &Place,
+        _: Mode,
+        _: Option<OneWay>,
+        _: Access,
+        _many: bool,
+        _: &OwnedName,
+    ) -> io::Result<Self> {
         Err(not_yet("serving a named pipe"))
     }
 
@@ -111,7 +118,7 @@ pub(crate) struct Stream;
 pub(crate) struct Connector;
 
 impl Connector {
-    pub(crate) fn new(_: Place, _: Option<OneWay>, _: Option<OneWay>) -> io::Result<Self> {
+    pub(crate) fn new(_: Place, _: Option<Mode>, _: Option<OneWay>, _: Option<OneWay>) -> io::Result<Self> {
         Ok(Connector)
     }
 
@@ -123,6 +130,10 @@ impl Connector {
 impl Stream {
     pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         Err(not_yet("asking for a pipe's peer"))
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        Mode::Byte
     }
 
     pub(crate) fn only_way(&self) -> Option<OneWay> {

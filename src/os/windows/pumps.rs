@@ -6,7 +6,7 @@ use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use super::not_yet;
-use crate::os::{Ended, Watch};
+use crate::os::{Ended, Translate, Watch};
 
 #[derive(Debug)]
 pub(crate) struct Source;
@@ -72,4 +72,8 @@ impl Wake {
 
 pub(crate) fn pump(_: &mut Source, _: &mut Sink, _: &Wake, _: Watch<'_>) -> Ended {
     Ended::ReadFailed(not_yet("moving bytes"))
+}
+
+pub(crate) fn pump_messages(_: &mut Source, _: &mut Sink, _: &Wake, _: Watch<'_>, _: &mut dyn Translate) -> Ended {
+    Ended::ReadFailed(not_yet("moving messages"))
 }
