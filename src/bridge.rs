@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use conduct::{Conduct, Way};
 
+use crate::framing::Translator;
 use crate::os::{Ended, Show, Sink, Source, Translate, Wake, Watch, pump, pump_messages};
 use crate::pipe::PipeEnds;
 use crate::progress::Meter;
@@ -94,6 +95,8 @@ pub(crate) struct Local {
     pub(crate) source: Option<Source>,
     pub(crate) sink: Option<Sink>,
     pub(crate) kind: LocalKind,
+    /// Messages, and the beginning of one, that were taken from the source and wait for the next client.
+    pub(crate) unsent: Option<Translator>,
 }
 
 impl Local {

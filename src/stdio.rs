@@ -8,7 +8,7 @@ use crate::os::{OneWay, Sink, Source};
 /// stdin and stdout as the local side of a bridge.
 pub(crate) fn open() -> Local {
     let kind = if std::io::stdin().is_terminal() { LocalKind::Terminal } else { LocalKind::Filter };
-    Local { source: Some(Source::stdin()), sink: Some(Sink::stdout()), kind }
+    Local { source: Some(Source::stdin()), sink: Some(Sink::stdout()), kind, unsent: None }
 }
 
 /// The way that bytes go if one of stdin and stdout is a terminal and the other is not.

@@ -17,6 +17,13 @@ impl<'a> Messenger<'a> {
         Messenger { translator, show, input: input.to_owned(), output: output.to_owned() }
     }
 
+    /// What was taken and has not gone whole.
+    pub(crate) fn into_unsent(self) -> Translator {
+        let mut translator = self.translator;
+        translator.rewind();
+        translator
+    }
+
     /// Messages so far.
     pub(crate) fn count(&self) -> u64 {
         self.translator.count()

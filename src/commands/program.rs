@@ -89,6 +89,7 @@ impl<'a> Program<'a> {
             source: child.stdout.take().map(Source::child_output),
             sink: child.stdin.take().map(Sink::child_input),
             kind: LocalKind::Command,
+            unsent: None,
         };
         let id = child.id();
         let told_at_death = interrupt::at_death(move || os::end_politely(id));

@@ -73,7 +73,7 @@ impl<'a> Sessions<'a> {
         let shown = self.dump.is_wanted();
         let observer =
             Observer { meter: &meter, sent: shown.then_some(&sent as _), received: shown.then_some(&received as _) };
-        let mut messengers = self.messengers(&pipe, local.kind, &observer)?;
+        let mut messengers = self.messengers(&pipe, local, &observer)?;
         let observer =
             if messengers.is_some() { Observer { sent: None, received: None, ..observer } } else { observer };
         let messages = messengers
@@ -81,7 +81,8 @@ impl<'a> Sessions<'a> {
             .map(|(to_peer, from_peer)| Messages { to_peer: to_peer as _, from_peer: from_peer as _ });
         let has_answers = pipe.direction.receives();
         let ended = bridge(local, pipe, &self.counted(rules), &observer, messages);
-        let received = messengers.map(|(_, from_peer)| from_peer.count());
+        let received = messengers.as_ref().map(|(_, from_peer)| from_peer.count());
+        local.unsent = messengers.filter(|_| rules.keep_open).map(|(to_peer, _)| to_peer.into_unsent());
 
         drop((told_at_death, bar));
         stderr::show(&summary());
@@ -114,7 +115,7 @@ impl<'a> Sessions<'a> {
     fn messengers<'b>(
         &self,
         pipe: &PipeEnds,
-        local: LocalKind,
+        local: &mut Local,
         shown: &Observer<'b>,
     ) -> Result<Option<(Messenger<'b>, Messenger<'b>)>> {
         let wanted = &self.options.messages;
@@ -129,12 +130,13 @@ impl<'a> Sessions<'a> {
             }
             (Mode::Byte, None) => return Ok(None),
         };
-        let (input, output) = match local {
+        let (input, output) = match local.kind {
             LocalKind::Command => ("COMMAND", "COMMAND"),
             LocalKind::Filter | LocalKind::Terminal => ("stdin", "stdout"),
         };
         let (stdio, largest) = (wanted.stdio(), wanted.max_message);
-        let to_peer = Translator::new(stdio, form, largest).showing(shown.sent.is_some());
+        let begun = local.unsent.take();
+        let to_peer = begun.unwrap_or_else(|| Translator::new(stdio, form, largest).showing(shown.sent.is_some()));
         let from_peer = Translator::new(form, stdio, largest)
             .at_most(wanted.count)
             .without_bom(wanted.strip_bom)

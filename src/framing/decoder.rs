@@ -251,6 +251,23 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Memory follows what came, and not what is announced.
+        #[test]
+        fn it_allocates_no_more_than_it_received(
+            framing in proptest::sample::select(&["u8", "u32le", "u64be", "varint", "lines", "netstring", "content-length"][..]),
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+        ) {
+            let mut decoder = Decoder::new(framing.parse().unwrap(), usize::MAX);
+            for piece in bytes.chunks(16) {
+                decoder.push(piece);
+                while let Ok(Some(_)) = decoder.next() {}
+            }
+            // A vector may have grown to twice its length.
+            assert!(decoder.buffer.capacity() <= 2 * bytes.len() + 64, "{}", decoder.buffer.capacity());
+        }
+    }
+
     #[test]
     fn what_people_write_is_tolerated() {
         let messages = |framing: &str, bytes: &[u8]| {

@@ -66,7 +66,9 @@ enum Input {
 struct Outgoing {
     bytes: Vec<u8>,
     gone: usize,
+    /// The ends of the messages that have not gone whole, and where the first of them begins.
     ends: VecDeque<usize>,
+    begin: usize,
 }
 
 /// What is no message, or cannot be one on the other side.
@@ -187,7 +189,7 @@ impl Translator {
     /// Bytes to be written next: one message's with [`Form::Kept`] on this side (it may be empty), else all.
     #[must_use]
     pub fn pending(&self) -> Option<&[u8]> {
-        let Outgoing { bytes, gone, ends } = &self.outgoing;
+        let Outgoing { bytes, gone, ends, .. } = &self.outgoing;
         match (self.output, ends.front()) {
             (Form::Kept, Some(&end)) => Some(&bytes[*gone..end]),
             _ if *gone < bytes.len() => Some(&bytes[*gone..]),
@@ -203,15 +205,26 @@ impl Translator {
 
     /// So many of them were written.
     pub fn delivered(&mut self, count: usize) {
+        let is_kept = self.output == Form::Kept;
         let outgoing = &mut self.outgoing;
         outgoing.gone += count;
-        if self.output == Form::Kept {
+        while let Some(&end) = outgoing.ends.front().filter(|&&end| end <= outgoing.gone) {
+            outgoing.begin = end;
             outgoing.ends.pop_front();
+            if is_kept {
+                // Each has a write of its own, an empty one too.
+                break;
+            }
         }
-        if outgoing.gone == outgoing.bytes.len() && outgoing.ends.is_empty() {
+        if outgoing.ends.is_empty() {
+            *outgoing = Outgoing { bytes: std::mem::take(&mut outgoing.bytes), ..Outgoing::default() };
             outgoing.bytes.clear();
-            outgoing.gone = 0;
         }
+    }
+
+    /// Begins the message anew of which a part has gone, for another who reads.
+    pub fn rewind(&mut self) {
+        self.outgoing.gone = self.outgoing.begin;
     }
 
     fn drain(&mut self, at_end: bool) -> Result<(), Problem> {
@@ -304,9 +317,7 @@ impl MessageSink<'_> {
             Form::Base64 => push_line(out, &BASE64, message),
             Form::Hex => push_line(out, &HEXLOWER, message),
         }
-        if self.output == Form::Kept {
-            self.outgoing.ends.push_back(self.outgoing.bytes.len());
-        }
+        self.outgoing.ends.push_back(self.outgoing.bytes.len());
         Ok(())
     }
 }
@@ -378,6 +389,19 @@ mod tests {
         assert_eq!(translator.pending(), Some(&b""[..]));
         translator.delivered(0);
         assert_eq!(translator.pending(), None);
+    }
+
+    #[test]
+    fn the_next_reader_gets_whole_messages() {
+        let mut translator = Translator::new("lines".parse().unwrap(), "u8".parse().unwrap(), 1000);
+        translator.push(b"one\ntwo\nthr").unwrap();
+        translator.delivered(6);
+        translator.rewind();
+        assert_eq!(translator.pending(), Some(&b"\x03two"[..]));
+        translator.push(b"ee\n").unwrap();
+        assert_eq!(translator.pending(), Some(&b"\x03two\x05three"[..]));
+        translator.delivered(10);
+        assert_eq!((translator.pending(), translator.undelivered()), (None, 0));
     }
 
     fn framing() -> impl Strategy<Value = Framing> {

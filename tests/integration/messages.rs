@@ -353,3 +353,27 @@ fn a_command_may_speak_lines_to_a_peer_that_frames() {
     scratch.pipetool(["connect", "-n", "1", "./x"]).run("one\n").ok().out("got one\n");
     server.end().ok();
 }
+
+#[test]
+fn the_next_client_gets_whole_messages() {
+    let scratch = Scratch::new();
+    let mut server = scratch.serving(["-k", "-f", "u8", "./x"], Starter::open_stdin);
+    let first = scratch.pipetool(["connect", "-v", "-f", "u8", "-n", "1", "./x"]).open_stdin().start();
+    first.says("connected");
+    // Half a message is there when the first leaves.
+    server.write("one\nhal");
+    first.end().ok().out("one\n");
+    server.write("f\n");
+    server.close_stdin();
+    scratch.pipetool(["connect", "-f", "u8", "./x"]).run("").ok().out("half\n");
+}
+
+#[test]
+fn a_dotnet_client_of_a_message_pipe_is_told_at_once() {
+    let scratch = Scratch::new();
+    let server = scratch.server(["-m", "message", "x"]);
+    let client = crate::peers::dotnet(&scratch, "client", "x", "InOut", &["read"]).run("").code(1);
+    client.says(&["Protocol wrong type for socket"]);
+    scratch.pipetool(["connect", "x"]).run("hi\n").ok();
+    server.end().ok().out("hi\n");
+}

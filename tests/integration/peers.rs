@@ -148,7 +148,7 @@ pub static DOTNET: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// `dotnet.cs ROLE NAME DIRECTION None STEPS`.
-fn dotnet(scratch: &Scratch, role: &str, name: &str, direction: &str, steps: &[&str]) -> Starter {
+pub fn dotnet(scratch: &Scratch, role: &str, name: &str, direction: &str, steps: &[&str]) -> Starter {
     let arguments = [DOTNET.as_str(), role, name, direction, "None"];
     scratch.program("mono", arguments.iter().chain(steps))
 }
