@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::options::{Patience, PipeOptions};
+use super::options::PipeOptions;
 use super::program::Program;
 use super::session::{Sessions, exit};
+use super::values::Patience;
 use crate::exit::Exit;
 use crate::os::{Seen, find_elsewhere};
 use crate::pipe::{PipeAddress, Seek, Waited};

@@ -12,6 +12,7 @@ mod session;
 mod slots;
 mod spawn_child;
 mod usage;
+mod values;
 
 use std::ffi::OsString;
 

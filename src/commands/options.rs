@@ -1,16 +1,14 @@
-//! The options that several subcommands share, each with one meaning, and the grammar of their values.
+//! The options that several subcommands share, each with one meaning.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::Args;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
+use super::values::{self, OnPipe, Patience, Statistics};
 use crate::bridge::{Finish, Rules};
 use crate::framing::{Form, Framing};
-use crate::os::{self, Mode};
+use crate::os::Mode;
 use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
 use crate::progress::When;
 use crate::{stderr, stdio};
@@ -19,27 +17,27 @@ use crate::{stderr, stdio};
 #[derive(Args, Debug)]
 pub(crate) struct PipeOptions {
     /// The pipe: NAME (where .NET looks for it), a PATH with a '/', @NAME, unix:PATH or \\.\pipe\NAME
-    #[arg(value_name = "PIPE", value_parser = OsStringValueParser::new().try_map(|typed| pipe_address(&typed)))]
+    #[arg(value_name = "PIPE", value_parser = OsStringValueParser::new().try_map(|typed| values::pipe_address(&typed)))]
     pub(crate) pipe: PipeAddress,
 
     /// How long to wait for the other side; 0 tries once. Exit code 124 when it is over
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
     pub(crate) wait: Patience,
 
     /// Is stdin's end passed on? 'never' is for servers that drop a client which half-closes (ssh-agent, Node)
     #[arg(long, value_name = "auto|never", default_value = "auto", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["auto", "never"]).map(|when| finish(&when)))]
+          value_parser = PossibleValuesParser::new(["auto", "never"]).map(|when| values::finish(&when)))]
     pub(crate) finish: Finish,
 
     /// Who may be at the other end: this user (and root), anybody, or the user NAME. Unless told, user for a
     /// NAME and @NAME, which all users share, and any for a PATH, whose permissions decide
-    #[arg(long, value_name = "user|any|NAME", value_parser = peer_rule)]
+    #[arg(long, value_name = "user|any|NAME", value_parser = values::peer_rule)]
     pub(crate) peer: Option<PeerRule>,
 
     /// Transmission mode: 'message' keeps messages apart in the pipe itself
     /// [default: byte for serve, whatever the server has for connect]
     #[arg(short, long, value_name = "byte|message", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["byte", "message"]).map(|text| mode(&text)))]
+          value_parser = PossibleValuesParser::new(["byte", "message"]).map(|text| values::mode(&text)))]
     pub(crate) mode: Option<Mode>,
 
     #[command(flatten)]
@@ -51,11 +49,11 @@ pub(crate) struct PipeOptions {
 pub(crate) struct MessageOptions {
     /// How messages are delimited on a byte pipe: none, u8, u16le, u16be, u32le, u32be, u64le, u64be, varint,
     /// lines, crlf, nul, netstring, content-length, length (u32le, as BitConverter), or TYPE@OFFSET+N
-    #[arg(short, long, value_name = "F", value_parser = framing)]
+    #[arg(short, long, value_name = "F", value_parser = values::framing)]
     framing: Option<OnPipe>,
 
     /// How those messages look on stdin and stdout: lines, whole, base64, hex, or any framing [default: lines]
-    #[arg(long, value_name = "F", value_parser = form)]
+    #[arg(long, value_name = "F", value_parser = values::form)]
     stdio: Option<Form>,
 
     /// Leave after N messages received; stdin's end is passed on only then
@@ -63,7 +61,7 @@ pub(crate) struct MessageOptions {
     pub(crate) count: Option<u64>,
 
     /// Refuse larger messages
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "64MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, default_value = "64MiB")]
     pub(crate) max_message: usize,
 
     /// Drop a byte order mark in front of the first message received (.NET's StreamWriter)
@@ -93,34 +91,34 @@ pub(crate) struct BridgeOptions {
     /// Which way bytes go, from this side: receive, send, or both
     /// [default: inout; for a FIFO the way of the one of stdin and stdout that is no terminal]
     #[arg(short, long, value_name = "in|out|inout", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["in", "out", "inout"]).map(|text| direction(&text)))]
+          value_parser = PossibleValuesParser::new(["in", "out", "inout"]).map(|text| values::direction(&text)))]
     pub(crate) direction: Option<Direction>,
 
     /// Give up (124) when no byte has moved either way for this long, counted from the connection on
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = idle)]
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::idle)]
     pub(crate) idle_timeout: Patience,
 
     /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = patience)]
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
     pub(crate) quit_after: Patience,
 
     #[command(flatten)]
     pub(crate) messages: MessageOptions,
 
     /// Kernel buffers of the pipe, such as 64KiB or 1MB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(crate) buffer_size: Option<usize>,
 
     /// A live bar on stderr: bytes, rate, time (auto: only on a terminal, and not for what is over at once)
     #[arg(short, long, value_name = "auto|always|never", num_args = 0..=1, require_equals = true,
           default_missing_value = "auto", default_value = "never", hide_default_value = true, hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["auto", "always", "never"]).map(|text| when(&text)))]
+          value_parser = PossibleValuesParser::new(["auto", "always", "never"]).map(|text| values::when(&text)))]
     pub(crate) progress: When,
 
     /// Print a line at the end: bytes, time, rate
     #[arg(long, value_name = "json", num_args = 0..=1, require_equals = true, default_missing_value = "text",
           hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["text", "json"]).map(|text| statistics(&text)))]
+          value_parser = PossibleValuesParser::new(["text", "json"]).map(|text| values::statistics(&text)))]
     pub(crate) stats: Option<Statistics>,
 
     /// Show what passes, both ways, on stderr as hexdump -C does
@@ -204,154 +202,4 @@ impl BridgeOptions {
 /// this one; else the permissions decide.
 pub(crate) fn default_rule(pipe: &PipeAddress) -> PeerRule {
     if pipe.is_shared_name() { PeerRule::same_user() } else { PeerRule::Any }
-}
-
-/// How long to put up with something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Forever,
-    For(Duration),
-}
-
-impl Patience {
-    pub(crate) fn limit(self) -> Option<Duration> {
-        match self {
-            Patience::Forever => None,
-            Patience::For(limit) => Some(limit),
-        }
-    }
-}
-
-/// `250ms`, `5s`, `2m`, `1h`, seconds as a bare number, or `forever`.
-pub(crate) fn patience(text: &str) -> Result<Patience, String> {
-    if text == "forever" {
-        return Ok(Patience::Forever);
-    }
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds
-        .or_else(|| humantime::parse_duration(text).ok())
-        .map(Patience::For)
-        .ok_or_else(|| "expected a duration such as 250ms, 5s, 2m or 1h, a number of seconds, or 'forever'".into())
-}
-
-fn idle(text: &str) -> Result<Patience, String> {
-    match patience(text)? {
-        Patience::For(Duration::ZERO) => Err("0 would end it at once; 'forever' is without a limit".into()),
-        patience => Ok(patience),
-    }
-}
-
-/// How `--stats` looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Statistics {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-fn statistics(text: &str) -> Statistics {
-    if text == "json" { Statistics::Json } else { Statistics::Text }
-}
-
-fn when(text: &str) -> When {
-    match text {
-        "always" => When::Always,
-        "never" => When::Never,
-        _ => When::Auto,
-    }
-}
-
-/// `64KiB` is 1024 bytes each, `1MB` a million, a bare number bytes.
-fn size(text: &str) -> Result<usize, String> {
-    let bytes = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
-    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB".into())
-}
-
-/// A framing, or `none` said aloud.
-#[derive(Clone, Copy, Debug)]
-struct OnPipe(Option<Framing>);
-
-fn framing(text: &str) -> Result<OnPipe, String> {
-    if text == "none" { Ok(OnPipe(None)) } else { text.parse().map(|framing| OnPipe(Some(framing))) }
-}
-
-fn form(text: &str) -> Result<Form, String> {
-    text.parse()
-}
-
-fn mode(text: &str) -> Mode {
-    if text == "message" { Mode::Message } else { Mode::Byte }
-}
-
-fn finish(when: &str) -> Finish {
-    if when == "never" { Finish::Never } else { Finish::Auto }
-}
-
-fn direction(text: &str) -> Direction {
-    match text {
-        "in" => Direction::In,
-        "out" => Direction::Out,
-        _ => Direction::InOut,
-    }
-}
-
-/// Parsed once, here at the edge; and a pipe that this system does not have is a mistake here too.
-fn pipe_address(typed: &OsStr) -> Result<PipeAddress, Box<dyn std::error::Error + Send + Sync>> {
-    let address = PipeAddress::parse(typed)?;
-    address.place()?;
-    Ok(address)
-}
-
-fn peer_rule(text: &str) -> Result<PeerRule, String> {
-    match text {
-        "user" => Ok(PeerRule::same_user()),
-        "any" => Ok(PeerRule::Any),
-        name => os::user_id(name).map(PeerRule::User).ok_or_else(|| format!("there is no user '{name}'")),
-    }
-}
-
-/// Permission bits as chmod takes them.
-pub(crate) fn permissions(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(bits @ 0..=0o777) => Ok(bits),
-        _ => Err("expected permission bits in octal, such as 660".into()),
-    }
-}
-
-pub(crate) fn group(name: &str) -> Result<u32, String> {
-    os::group_id(name).ok_or_else(|| format!("there is no group '{name}'"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_units_or_are_seconds() {
-        let ms = |ms| Ok(Patience::For(Duration::from_millis(ms)));
-        for (text, expected) in [
-            ("250ms", ms(250)),
-            ("5s", ms(5000)),
-            ("2m", ms(120_000)),
-            ("1h", ms(3_600_000)),
-            ("0.5", ms(500)),
-            ("0", ms(0)),
-        ] {
-            assert_eq!(patience(text), expected, "{text}");
-        }
-        assert_eq!(patience("forever"), Ok(Patience::Forever));
-        for text in ["", "-1", "5 parsecs", "nan", "inf", "1e400"] {
-            assert!(patience(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn permissions_are_octal() {
-        assert_eq!(permissions("660"), Ok(0o660));
-        assert_eq!(permissions("0600"), Ok(0o600));
-        for text in ["", "888", "1777", "u+w", "-1"] {
-            assert!(permissions(text).is_err(), "{text}");
-        }
-    }
 }

@@ -9,10 +9,11 @@ use std::thread;
 use anyhow::{Context, Error, Result};
 use clap::Args;
 
-use super::options::{self, PipeOptions};
+use super::options::PipeOptions;
 use super::program::Program;
 use super::session::{Sessions, exit, is_fatal};
 use super::slots::Slots;
+use super::values;
 use crate::bridge::Session;
 use crate::exit::Exit;
 use crate::os::{self, Access, OwnedName, ReadyHandle, Sink, Wake};
@@ -49,11 +50,11 @@ pub(crate) struct Serve {
     replace: bool,
 
     /// Permissions of the socket, exact whatever the umask [default: 600]
-    #[arg(long, value_name = "OCTAL", value_parser = options::permissions)]
+    #[arg(long, value_name = "OCTAL", value_parser = values::permissions)]
     permissions: Option<u32>,
 
     /// Group of the socket
-    #[arg(long, value_name = "NAME", value_parser = options::group)]
+    #[arg(long, value_name = "NAME", value_parser = values::group)]
     group: Option<u32>,
 
     /// Write a newline to this inherited file descriptor once a client can connect

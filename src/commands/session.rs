@@ -10,7 +10,8 @@ use anyhow::{Context, Error, Result, anyhow};
 use serde_json::json;
 
 use super::messenger::Messenger;
-use super::options::{BridgeOptions, Statistics};
+use super::options::BridgeOptions;
+use super::values::Statistics;
 use crate::bridge::{Failure, Finish, Local, LocalKind, Messages, Observer, Rules, Session, bridge};
 use crate::dump::Dump;
 use crate::exit::Exit;

@@ -13,10 +13,11 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::child_pipes::{self, ChildPipe, ChildWay, OtherEnd, Plan};
-use super::options::{self, BridgeOptions, Patience};
+use super::options::{self, BridgeOptions};
 use super::program;
 use super::session::Sessions;
 use super::usage;
+use super::values::{self, Patience};
 use crate::bridge::{self, Session};
 use crate::exit::Exit;
 use crate::os::{self, Connection, HandleId, Sink, Source, Wake};
@@ -56,7 +57,7 @@ pub(crate) struct SpawnChild {
     child_stdout: Option<ChildStdout>,
 
     /// How long the pipes that --pipe names are waited for
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = options::patience)]
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
     wait: Patience,
 
     /// The program and its arguments

@@ -6,14 +6,16 @@
 mod decoder;
 mod form;
 mod length;
+mod translator;
 
 use std::fmt;
 use std::io::Write as _;
 use std::str::FromStr;
 
 pub use decoder::{Decoder, Lie};
-pub use form::{Form, Problem, Translator};
+pub use form::Form;
 pub use length::{LengthField, Width};
+pub use translator::{Problem, Translator};
 
 /// How one message is told from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use rustix::fs::{FileType, OFlags};
 use rustix::io::{DupFlags, FdFlags};
 
 use super::children::close_all_on_exec;
-use super::ends::{Sink, Source};
+use super::sink::Sink;
+use super::source::Source;
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::os::OneWay;

@@ -16,12 +16,12 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::ends::Sink;
 use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::packets;
 use super::place::Place;
 use super::pump::{CLOSED, poll};
+use super::sink::Sink;
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::os::{Accepted, Attempt, Mode, OneWay};

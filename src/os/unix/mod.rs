@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 
 mod children;
+mod connector;
 mod ends;
 mod fifo;
 mod handles;
@@ -16,6 +17,8 @@ mod procfs;
 mod pump;
 mod ready;
 mod signals;
+mod sink;
+mod source;
 mod stdio;
 mod stream;
 mod wake;
@@ -24,7 +27,7 @@ pub(crate) use children::{
     become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, signal_child,
     survive_quit, wait_for_end,
 };
-pub(crate) use ends::{Sink, Source};
+pub(crate) use connector::Connector;
 pub(crate) use fifo::is_pipe;
 pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use listener::{Access, Listener};
@@ -34,8 +37,10 @@ pub(crate) use place::{Place, find_elsewhere};
 pub(crate) use pump::{pump, pump_messages};
 pub(crate) use ready::ReadyHandle;
 pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
+pub(crate) use sink::Sink;
+pub(crate) use source::Source;
 pub(crate) use stdio::try_say;
-pub(crate) use stream::{Connection, Connector, Stream};
+pub(crate) use stream::{Connection, Stream};
 pub(crate) use wake::Wake;
 
 /// For a file that only the user may open.

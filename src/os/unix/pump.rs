@@ -16,7 +16,8 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use super::ends::{Sink, Source};
+use super::sink::Sink;
+use super::source::Source;
 use super::wake::Wake;
 use crate::os::{Ended, Translate, Watch};
 

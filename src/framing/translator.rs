@@ -1,0 +1,451 @@
+//! The way of messages from one side to the other, in the form that each has them.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use data_encoding::{BASE64, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
+
+use super::{Decoder, Form, Framing};
+
+/// Makes the bytes of one side into those of the other, message by message.
+#[derive(Debug)]
+pub struct Translator {
+    input: Input,
+    output: Form,
+    largest: usize,
+    /// Messages so far, and how many are enough.
+    count: u64,
+    enough: Option<u64>,
+    strip_bom: bool,
+    outgoing: Outgoing,
+    /// What every message is shown to.
+    seen: VecDeque<Vec<u8>>,
+    shows: bool,
+}
+
+/// What makes messages of bytes.
+#[derive(Debug)]
+enum Input {
+    Framed(Decoder),
+    Whole(Vec<u8>),
+    Text(Decoder, Encoding),
+    Kept,
+}
+
+/// Bytes that are ready to go, and where each message ends in them.
+#[derive(Debug, Default)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    gone: usize,
+    /// The ends of the messages that have not gone whole, and where the first of them begins.
+    ends: VecDeque<usize>,
+    begin: usize,
+}
+
+/// What is no message, or cannot be one on the other side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The input is malformed: half a sentence with the place.
+    Input(String),
+    /// A message, by its number from 1, cannot be written: half a sentence about it.
+    Output(u64, String),
+}
+
+impl Translator {
+    /// From `input` to `output`, for messages of at most `largest` bytes.
+    #[must_use]
+    pub fn new(input: Form, output: Form, largest: usize) -> Self {
+        let lines = || Decoder::new(Framing::Lines, largest.saturating_mul(2).saturating_add(4));
+        let input = match input {
+            Form::Framed(framing) => Input::Framed(Decoder::new(framing, largest)),
+            Form::Whole => Input::Whole(Vec::new()),
+            Form::Base64 => Input::Text(lines(), BASE64),
+            Form::Hex => Input::Text(lines(), HEXLOWER_PERMISSIVE),
+            Form::Kept => Input::Kept,
+        };
+        Translator {
+            input,
+            output,
+            largest,
+            count: 0,
+            enough: None,
+            strip_bom: false,
+            outgoing: Outgoing::default(),
+            seen: VecDeque::new(),
+            shows: false,
+        }
+    }
+
+    /// Takes no more than `count` messages.
+    #[must_use]
+    pub fn at_most(mut self, count: Option<u64>) -> Self {
+        self.enough = count;
+        self
+    }
+
+    /// Drops the byte order mark that .NET's `StreamWriter` puts in front of everything.
+    #[must_use]
+    pub fn without_bom(mut self, strip: bool) -> Self {
+        self.strip_bom = strip;
+        self
+    }
+
+    /// Keeps each message for [`Translator::take_seen`].
+    #[must_use]
+    pub fn showing(mut self, shows: bool) -> Self {
+        self.shows = shows;
+        self
+    }
+
+    /// The next message that has passed, to be shown.
+    pub fn take_seen(&mut self) -> Option<Vec<u8>> {
+        self.seen.pop_front()
+    }
+
+    /// Messages so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Have all come that are wanted?
+    #[must_use]
+    pub fn has_enough(&self) -> bool {
+        self.enough.is_some_and(|enough| self.count >= enough)
+    }
+
+    /// Takes what was read; with [`Form::Kept`] that is one message, which may be empty.
+    ///
+    /// # Errors
+    /// At the first thing that is no message; what came before it is ready to go.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        match &mut self.input {
+            Input::Framed(decoder) | Input::Text(decoder, _) => decoder.push(bytes),
+            Input::Whole(all) => {
+                if all.len() + bytes.len() > self.largest {
+                    let largest = self.largest;
+                    return Err(Problem::Input(format!("a message of more than {largest} bytes (--max-message)")));
+                }
+                all.extend_from_slice(bytes);
+                return Ok(());
+            }
+            Input::Kept => {
+                if bytes.len() > self.largest {
+                    let (length, largest) = (bytes.len(), self.largest);
+                    return Err(Problem::Input(format!(
+                        "a message of {length} bytes, more than {largest} (--max-message)"
+                    )));
+                }
+                return self.sink().message(bytes);
+            }
+        }
+        self.drain(false)
+    }
+
+    /// Takes the end of data.
+    ///
+    /// # Errors
+    /// An end in the middle of a message.
+    pub fn finish(&mut self) -> Result<(), Problem> {
+        match &mut self.input {
+            Input::Framed(_) | Input::Text(..) => self.drain(true),
+            Input::Whole(all) => {
+                let all = std::mem::take(all);
+                if all.is_empty() { Ok(()) } else { self.sink().message(&all) }
+            }
+            Input::Kept => Ok(()),
+        }
+    }
+
+    /// Bytes to be written next: one message's with [`Form::Kept`] on this side (it may be empty), else all.
+    #[must_use]
+    pub fn pending(&self) -> Option<&[u8]> {
+        let Outgoing { bytes, gone, ends, .. } = &self.outgoing;
+        match (self.output, ends.front()) {
+            (Form::Kept, Some(&end)) => Some(&bytes[*gone..end]),
+            _ if *gone < bytes.len() => Some(&bytes[*gone..]),
+            _ => None,
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.outgoing.bytes.len() - self.outgoing.gone
+    }
+
+    /// So many of them were written.
+    pub fn delivered(&mut self, count: usize) {
+        let is_kept = self.output == Form::Kept;
+        let outgoing = &mut self.outgoing;
+        outgoing.gone += count;
+        while let Some(&end) = outgoing.ends.front().filter(|&&end| end <= outgoing.gone) {
+            outgoing.begin = end;
+            outgoing.ends.pop_front();
+            if is_kept {
+                // Each has a write of its own, an empty one too.
+                break;
+            }
+        }
+        if outgoing.ends.is_empty() {
+            *outgoing = Outgoing { bytes: std::mem::take(&mut outgoing.bytes), ..Outgoing::default() };
+            outgoing.bytes.clear();
+        }
+    }
+
+    /// Begins the message anew of which a part has gone, for another who reads.
+    pub fn rewind(&mut self) {
+        self.outgoing.gone = self.outgoing.begin;
+    }
+
+    fn drain(&mut self, at_end: bool) -> Result<(), Problem> {
+        // The decoder lends its messages while the other parts are written to.
+        let mut input = std::mem::replace(&mut self.input, Input::Kept);
+        let result = self.drain_from(&mut input, at_end);
+        self.input = input;
+        result
+    }
+
+    fn drain_from(&mut self, input: &mut Input, at_end: bool) -> Result<(), Problem> {
+        let (decoder, encoding) = match input {
+            Input::Framed(decoder) => (decoder, None),
+            Input::Text(decoder, encoding) => (decoder, Some(&*encoding)),
+            Input::Whole(_) | Input::Kept => return Ok(()),
+        };
+        let mut sink = self.sink();
+        while !sink.is_full() {
+            match decoder.next().map_err(|lie| Problem::Input(lie.to_string()))? {
+                Some(message) => sink.decoded(message, encoding)?,
+                None => break,
+            }
+        }
+        if at_end
+            && !sink.is_full()
+            && let Some(message) = decoder.finish().map_err(|lie| Problem::Input(lie.to_string()))?
+        {
+            sink.decoded(message, encoding)?;
+        }
+        Ok(())
+    }
+
+    fn sink(&mut self) -> MessageSink<'_> {
+        MessageSink {
+            output: self.output,
+            largest: self.largest,
+            count: &mut self.count,
+            enough: self.enough,
+            strip_bom: &mut self.strip_bom,
+            outgoing: &mut self.outgoing,
+            seen: self.shows.then_some(&mut self.seen),
+        }
+    }
+}
+
+/// Where messages arrive.
+struct MessageSink<'a> {
+    output: Form,
+    largest: usize,
+    count: &'a mut u64,
+    enough: Option<u64>,
+    strip_bom: &'a mut bool,
+    outgoing: &'a mut Outgoing,
+    seen: Option<&'a mut VecDeque<Vec<u8>>>,
+}
+
+impl MessageSink<'_> {
+    fn is_full(&self) -> bool {
+        self.enough.is_some_and(|enough| *self.count >= enough)
+    }
+
+    fn decoded(&mut self, text: &[u8], encoding: Option<&Encoding>) -> Result<(), Problem> {
+        let Some(encoding) = encoding else { return self.message(text) };
+        let wrong = |why: String| Problem::Input(format!("line {}: {why}", *self.count + 1));
+        let message = encoding.decode(text).map_err(|error| wrong(error.to_string()))?;
+        if message.len() > self.largest {
+            return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)));
+        }
+        self.message(&message)
+    }
+
+    fn message(&mut self, mut message: &[u8]) -> Result<(), Problem> {
+        const BOM: &[u8] = b"\xef\xbb\xbf";
+        if self.is_full() {
+            return Ok(());
+        }
+        *self.count += 1;
+        if std::mem::take(self.strip_bom) {
+            message = message.strip_prefix(BOM).unwrap_or(message);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.push_back(message.to_vec());
+        }
+        let out = &mut self.outgoing.bytes;
+        match self.output {
+            Form::Framed(framing) => {
+                framing.encode(message, out).map_err(|why| Problem::Output(*self.count, why.to_string()))?;
+            }
+            Form::Whole | Form::Kept => out.extend_from_slice(message),
+            Form::Base64 => push_line(out, &BASE64, message),
+            Form::Hex => push_line(out, &HEXLOWER, message),
+        }
+        self.outgoing.ends.push_back(self.outgoing.bytes.len());
+        Ok(())
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, encoding: &Encoding, message: &[u8]) {
+    let start = out.len();
+    out.resize(start + encoding.encode_len(message.len()), 0);
+    encoding.encode_mut(message, &mut out[start..]);
+    out.push(b'\n');
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Input(what) => f.write_str(what),
+            Problem::Output(number, why) => write!(f, "message {number} {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn translated(input: &str, output: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, Problem> {
+        let mut translator = Translator::new(input.parse().unwrap(), output.parse().unwrap(), 1000);
+        let mut out = Vec::new();
+        for piece in pieces {
+            translator.push(piece)?;
+        }
+        translator.finish()?;
+        while let Some(bytes) = translator.pending() {
+            out.extend_from_slice(bytes);
+            let count = bytes.len();
+            translator.delivered(count);
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn forms_of_stdin_and_stdout() {
+        for (input, output, pieces, expected) in [
+            ("lines", "u8", &[&b"a\nb"[..], b"c\n\n"][..], &b"\x01a\x02bc\0"[..]),
+            ("whole", "u8", &[b"a\n", b"b"], b"\x03a\nb"),
+            ("whole", "u8", &[], b""),
+            ("base64", "nul", &[b"aGk=\n\n"], b"hi\0\0"),
+            ("hex", "nul", &[b"6869\n6A"], b"hi\0j\0"),
+            ("u8", "lines", &[b"\x02hi\0"], b"hi\n\n"),
+            ("u8", "whole", &[b"\x02hi\x01!"], b"hi!"),
+            ("u8", "base64", &[b"\x02hi\0"], b"aGk=\n\n"),
+            ("u8", "hex", &[b"\x02hi"], b"6869\n"),
+        ] {
+            assert_eq!(translated(input, output, pieces).unwrap(), expected, "{input} to {output}");
+        }
+        assert!(translated("base64", "nul", &[b"aGk=\n???\n"]).unwrap_err().to_string().contains("line 2: "));
+        let refused = translated("u8", "lines", &[b"\x01a\x03b\nc"]).unwrap_err().to_string();
+        assert_eq!(refused, "message 2 holds a newline, which ends a message here");
+    }
+
+    #[test]
+    fn enough_is_enough_and_a_mark_is_dropped_once() {
+        let mut translator =
+            Translator::new("lines".parse().unwrap(), Form::Kept, 1000).at_most(Some(2)).without_bom(true);
+        translator.push(b"\xef\xbb\xbfone\n\nthree\n").unwrap();
+        assert!(translator.has_enough());
+        assert_eq!(translator.pending(), Some(&b"one"[..]));
+        translator.delivered(3);
+        assert_eq!(translator.pending(), Some(&b""[..]));
+        translator.delivered(0);
+        assert_eq!(translator.pending(), None);
+    }
+
+    #[test]
+    fn the_next_reader_gets_whole_messages() {
+        let mut translator = Translator::new("lines".parse().unwrap(), "u8".parse().unwrap(), 1000);
+        translator.push(b"one\ntwo\nthr").unwrap();
+        translator.delivered(6);
+        translator.rewind();
+        assert_eq!(translator.pending(), Some(&b"\x03two"[..]));
+        translator.push(b"ee\n").unwrap();
+        assert_eq!(translator.pending(), Some(&b"\x03two\x05three"[..]));
+        translator.delivered(10);
+        assert_eq!((translator.pending(), translator.undelivered()), (None, 0));
+    }
+
+    fn framing() -> impl Strategy<Value = Framing> {
+        const NAMES: &[&str] = &[
+            "u8",
+            "u16le",
+            "u16be",
+            "u24le",
+            "u24be",
+            "u32le",
+            "u32be",
+            "u64le",
+            "u64be",
+            "varint",
+            "lines",
+            "crlf",
+            "nul",
+            "netstring",
+            "content-length",
+            "u32le@6+4",
+            "u32le@4",
+            "u16le@14-16",
+            "u32be@1-4",
+            "u24le+1",
+        ];
+        prop::sample::select(NAMES).prop_map(|name| name.parse().unwrap())
+    }
+
+    proptest! {
+        /// What a framing takes comes out again, however it was cut.
+        #[test]
+        fn decode_undoes_encode(
+            framing in framing(),
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8),
+            cuts in prop::collection::vec(1_usize..40, 1..20),
+        ) {
+            let (mut wire, mut kept) = (Vec::new(), Vec::new());
+            for message in messages {
+                if framing.encode(&message, &mut wire).is_ok() {
+                    kept.push(message);
+                }
+            }
+            let (mut decoder, mut got) = (Decoder::new(framing, 1000), Vec::new());
+            let (mut rest, mut cuts) = (&wire[..], cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, left) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+                rest = left;
+                decoder.push(piece);
+                while let Some(message) = decoder.next().unwrap() {
+                    got.push(message.to_vec());
+                }
+            }
+            prop_assert_eq!(decoder.finish(), Ok(None));
+            prop_assert_eq!(got, kept);
+        }
+
+        /// Whatever comes: no panic, and never more messages' bytes than came.
+        #[test]
+        fn no_input_is_too_strange(framing in framing(), bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            let mut decoder = Decoder::new(framing, 100);
+            let mut given = 0;
+            for piece in bytes.chunks(7) {
+                decoder.push(piece);
+                loop {
+                    match decoder.next() {
+                        Ok(Some(message)) => given += message.len(),
+                        Ok(None) => break,
+                        Err(_) => return Ok(()),
+                    }
+                }
+            }
+            let _ = decoder.finish();
+            prop_assert!(given <= bytes.len());
+        }
+    }
+}

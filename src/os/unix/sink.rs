@@ -1,0 +1,145 @@
+//! The end of a pump that bytes go to.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ChildStdin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, Shutdown};
+
+use super::ends::{Handle, Kind, write_without_waiting};
+use super::pump::{CLOSED, poll, wanted};
+use super::stream::Socket;
+use super::wake::Wake;
+use super::{packets, stdio};
+
+/// What a pipe that poll calls writable takes without sleeping (pipe(7): POSIX's `PIPE_BUF`).
+const PIPE_BUF: usize = 4096;
+
+/// Where bytes go.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    handle: Handle,
+    kind: Kind,
+    /// A terminal, opened anew: with a write of more than it has room for, the shared one could sleep.
+    terminal: Option<OwnedFd>,
+    /// Once this is given, nobody reads any more.
+    over: Option<Arc<Wake>>,
+}
+
+impl Sink {
+    /// This process's stdout. Rust has opened /dev/null before main where it was closed.
+    pub(crate) fn stdout() -> Self {
+        Sink::new(Handle::Standard(rustix::stdio::stdout()))
+    }
+
+    /// A file that is ours to close.
+    pub(super) fn owned(fd: OwnedFd) -> Self {
+        Sink::new(Handle::Owned(fd))
+    }
+
+    /// A FIFO that we opened ourselves, non-blocking.
+    pub(super) fn fifo(fd: OwnedFd) -> Self {
+        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking, terminal: None, over: None }
+    }
+
+    /// What a child reads.
+    pub(crate) fn child_input(input: ChildStdin) -> Self {
+        Sink::owned(input.into())
+    }
+
+    /// What a child reads through a handle of its own, until `over`.
+    pub(super) fn to_child(fd: OwnedFd, over: Arc<Wake>) -> Self {
+        Sink { over: Some(over), ..Sink::owned(fd) }
+    }
+
+    /// A file to be written to.
+    pub(crate) fn file(file: File) -> Self {
+        Sink::owned(file.into())
+    }
+
+    /// What the peer of a connection receives.
+    pub(super) fn socket(socket: Arc<Socket>) -> Self {
+        Sink::new(Handle::Socket(socket))
+    }
+
+    fn new(handle: Handle) -> Self {
+        let kind = Kind::of(handle.as_fd());
+        let terminal = if kind == Kind::Terminal { stdio::open_terminal(handle.as_fd()) } else { None };
+        Sink { handle, kind: if terminal.is_some() { Kind::NonBlocking } else { kind }, terminal, over: None }
+    }
+
+    /// Tells whoever reads there that no more comes.
+    pub(crate) fn finish(self) {
+        match self.handle {
+            Handle::Standard(_) => drop(stdio::finish_stdout()),
+            Handle::Owned(fd) => drop(fd),
+            Handle::Socket(socket) => socket.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Waits for `pause`, or until nobody reads any more: did that happen?
+    pub(crate) fn closes_within(&self, pause: Duration) -> bool {
+        let over = self.over().unwrap_or(self.as_fd());
+        match poll([(self.as_fd(), PollFlags::empty()), (over, wanted(self.over()))], Some(pause)) {
+            Ok([reader, over]) => reader.intersects(CLOSED) || over.contains(PollFlags::IN),
+            Err(_) => false,
+        }
+    }
+
+    /// Each write to it is a message.
+    pub(super) fn packets(socket: Arc<Socket>) -> Self {
+        Sink { kind: Kind::Packets, ..Sink::socket(socket) }
+    }
+
+    /// Each write to it is a message, which nobody answers.
+    pub(super) fn datagrams(socket: OwnedFd) -> Self {
+        Sink { kind: Kind::Packets, ..Sink::owned(socket) }
+    }
+
+    /// The greatest message that it takes.
+    pub(super) fn largest_message(&self) -> usize {
+        packets::largest(self.handle.as_fd())
+    }
+
+    /// What says that nobody reads any more.
+    pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
+        self.over.as_ref().map(|over| over.as_fd())
+    }
+
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(self.kind, Kind::Socket | Kind::Packets)
+    }
+
+    /// Has poll to say that there is room before each write?
+    pub(super) fn needs_poll_first(&self) -> bool {
+        matches!(self.kind, Kind::SmallPieces | Kind::Terminal)
+    }
+
+    /// Writes as much of `bytes` as there is room for.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let fd = self.terminal.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd);
+        match self.kind {
+            Kind::Socket | Kind::Packets => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            Kind::Pipe => match write_without_waiting(fd, bytes) {
+                Err(Errno::OPNOTSUPP) => {
+                    self.kind = Kind::SmallPieces;
+                    Err(Errno::AGAIN) // poll first from now on
+                }
+                written => written,
+            },
+            Kind::SmallPieces => rustix::io::write(fd, &bytes[..bytes.len().min(PIPE_BUF)]),
+            Kind::Terminal => rustix::io::write(fd, &bytes[..1]),
+            Kind::NonBlocking | Kind::File => rustix::io::write(fd, bytes),
+        }
+    }
+}
+
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.terminal.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd)
+    }
+}

@@ -1,0 +1,170 @@
+//! The end of a pump that bytes come from.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ChildStdout;
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown};
+
+use super::ends::{Handle, Kind, read_without_waiting};
+use super::stream::Socket;
+use super::wake::Wake;
+use super::{packets, stdio};
+
+/// Large enough that the system calls are few, small enough for a processor's cache.
+const BUFFER_SIZE: usize = 256 * 1024;
+
+/// Where bytes come from. What was taken from it and could not be delivered stays with it: a server's
+/// stdin goes on with the next client.
+#[derive(Debug)]
+pub(crate) struct Source {
+    handle: Handle,
+    kind: Kind,
+    buffer: Vec<u8>,
+    taken: Range<usize>,
+    ended: bool,
+    /// Did the last call of fill take anything, be it an empty message?
+    filled: bool,
+    /// Once this is given, it ends when nothing is left in it.
+    over: Option<Arc<Wake>>,
+}
+
+impl Source {
+    /// This process's stdin. Rust has opened /dev/null before main where it was closed.
+    pub(crate) fn stdin() -> Self {
+        Source::new(Handle::Standard(rustix::stdio::stdin()))
+    }
+
+    /// A file that is ours to close.
+    pub(super) fn owned(fd: OwnedFd) -> Self {
+        Source::new(Handle::Owned(fd))
+    }
+
+    /// What a child writes.
+    pub(crate) fn child_output(output: ChildStdout) -> Self {
+        Source::owned(output.into())
+    }
+
+    /// What a child writes through a handle of its own, until `over`.
+    pub(super) fn from_child(fd: OwnedFd, over: Arc<Wake>) -> Self {
+        Source { over: Some(over), ..Source::owned(fd) }
+    }
+
+    /// A file to be read.
+    pub(crate) fn file(file: File) -> Self {
+        Source::owned(file.into())
+    }
+
+    /// What the peer of a connection sends.
+    pub(super) fn socket(socket: Arc<Socket>) -> Self {
+        Source::new(Handle::Socket(socket))
+    }
+
+    fn new(handle: Handle) -> Self {
+        let kind = Kind::of(handle.as_fd());
+        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, filled: false, over: None }
+    }
+
+    /// Bytes taken and not delivered.
+    pub(crate) fn undelivered(&self) -> &[u8] {
+        &self.buffer[self.taken.clone()]
+    }
+
+    /// How many bytes are still to come, where a file says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let found = rustix::fs::fstat(&self.handle).ok()?;
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        let (size, at) = (u64::try_from(found.st_size).ok()?, rustix::fs::tell(&self.handle).ok()?);
+        is_file.then(|| size.saturating_sub(at))
+    }
+
+    /// Takes no more: whoever writes there learns that nobody reads.
+    pub(crate) fn close(self) {
+        match self.handle {
+            Handle::Standard(_) => drop(stdio::close_stdin()),
+            Handle::Owned(fd) => drop(fd),
+            Handle::Socket(socket) => socket.shutdown(Shutdown::Read),
+        }
+    }
+
+    /// What says that no more will come.
+    pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
+        self.over.as_ref().map(|over| over.as_fd())
+    }
+
+    /// Has the end of data been seen?
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What the last call of fill has taken, which may be an empty message; nothing if it took nothing.
+    pub(super) fn has_taken(&self) -> Option<&[u8]> {
+        self.filled.then(|| self.undelivered())
+    }
+
+    pub(super) fn took_nothing(&mut self) {
+        self.filled = false;
+    }
+
+    pub(super) fn forget_taken(&mut self) {
+        self.filled = false;
+        self.taken = 0..0;
+    }
+
+    pub(super) fn delivered(&mut self, count: usize) {
+        self.taken.start += count;
+    }
+
+    /// Each read of it is a message.
+    pub(super) fn packets(socket: Arc<Socket>) -> Self {
+        Source { kind: Kind::Packets, ..Source::socket(socket) }
+    }
+
+    /// Reads what is there; the end of data is noted. Only called when nothing is undelivered.
+    pub(super) fn fill(&mut self) -> Result<(), Errno> {
+        if self.kind == Kind::Packets {
+            let received = packets::receive(self.handle.as_fd(), &mut self.buffer)?;
+            self.taken = 0..received.unwrap_or(0);
+            self.ended = received.is_none();
+            self.filled = true;
+            return Ok(());
+        }
+        let read = match self.read() {
+            Err(Errno::OPNOTSUPP) if self.kind == Kind::Pipe => {
+                self.kind = Kind::SmallPieces;
+                self.read()?
+            }
+            read => read?,
+        };
+        self.taken = 0..read;
+        self.ended = read == 0;
+        self.filled = true;
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<usize, Errno> {
+        let (fd, buffer) = (self.handle.as_fd(), &mut self.buffer[..]);
+        match self.kind {
+            Kind::Socket | Kind::Packets => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT).map(|(read, _)| read),
+            Kind::Pipe => read_without_waiting(fd, buffer),
+            Kind::SmallPieces | Kind::NonBlocking | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer),
+        }
+    }
+
+    /// Is this a terminal that another process group has? Then reading it would stop us in the middle
+    /// of a transfer (or fail with EIO where SIGTTIN is blocked).
+    pub(super) fn is_for_others(&self) -> bool {
+        self.kind == Kind::Terminal
+            && rustix::termios::tcgetpgrp(&self.handle).is_ok_and(|group| group != rustix::process::getpgrp())
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
