@@ -1,6 +1,7 @@
 //! The subcommands: a table of what there is. Each has a file with its arguments and its `run`, which
 //! reads like its man page: open, announce, move, report.
 
+mod carriers;
 mod child_pipes;
 mod connect;
 mod messenger;

@@ -2,27 +2,27 @@
 //! `AnonymousPipeServerStream`.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-use std::thread::{self, JoinHandle};
+use std::thread::{self};
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::child_pipes::{self, ChildPipe, ChildWay, OtherEnd, Plan};
-use super::options::{self, BridgeOptions};
+use super::carriers::{Other, OurEnd, carry};
+use super::child_pipes::{self, ChildPipe, ChildWay, Plan};
+use super::options::BridgeOptions;
 use super::program;
 use super::session::Sessions;
 use super::usage;
 use super::values::{self, Patience};
 use crate::bridge::{self, Session};
 use crate::exit::Exit;
-use crate::os::{self, Connection, HandleId, Sink, Source, Wake};
-use crate::pipe::{Direction, Manner, PipeAddress, PipeEnds, PipeStream, Seek, Waited};
-use crate::{interrupt, stderr, stdio};
+use crate::os::{self, Connection, HandleId, Wake};
+use crate::pipe::{Direction, PipeEnds};
+use crate::{interrupt, stdio};
 
 /// Start PROGRAM with anonymous pipes, whose handle IDs it gets as arguments, bridged to stdin and stdout
 #[derive(Args, Debug)]
@@ -79,12 +79,6 @@ fn child_stdout(to: &str) -> ChildStdout {
         "null" => ChildStdout::Null,
         _ => ChildStdout::Inherit,
     }
-}
-
-/// A pipe to the child, its other end not connected yet.
-enum OurEnd {
-    ToChild(Sink),
-    FromChild(Source),
 }
 
 impl SpawnChild {
@@ -213,104 +207,6 @@ impl SpawnChild {
         os::keep_from_children();
         os::hand_over(&mut command, ids);
         command
-    }
-}
-
-/// The other end of a child's pipe.
-enum Other {
-    Bridge,
-    Standard,
-    File(File, String),
-    Pipe(Seek, Patience, String),
-}
-
-impl Other {
-    /// Opens a file at once, so that a mistake is one before anything runs. A named pipe is waited for
-    /// while the child runs, which may be what makes it.
-    fn open(pipe: &ChildPipe, wait: Patience) -> Result<Self> {
-        match &pipe.other_end {
-            OtherEnd::Bridge => Ok(Other::Bridge),
-            OtherEnd::Standard => Ok(Other::Standard),
-            OtherEnd::Pipe(address) => Other::seek(address, pipe.way, wait),
-            OtherEnd::File(path) if os::is_pipe(path) => Other::seek(&PipeAddress::Path(path.clone()), pipe.way, wait),
-            OtherEnd::File(path) => {
-                let name = path.display().to_string();
-                let opened = match pipe.way {
-                    ChildWay::Reads => File::open(path),
-                    ChildWay::Writes => File::create(path),
-                };
-                opened.with_context(|| format!("could not open '{name}'")).map(|file| Other::File(file, name))
-            }
-        }
-    }
-
-    fn seek(address: &PipeAddress, way: ChildWay, wait: Patience) -> Result<Self> {
-        let direction = if way == ChildWay::Reads { Direction::In } else { Direction::Out };
-        let rule = options::default_rule(address);
-        let manner =
-            Manner { direction: Some(direction), guess: None, mode: Some(os::Mode::Byte), rule, buffer_size: None };
-        let name = address.to_string();
-        let seek = Seek::new(address, manner).with_context(|| format!("could not connect to '{name}'"))?;
-        Ok(Other::Pipe(seek, wait, name))
-    }
-}
-
-/// Moves the bytes of one pipe on a thread of its own.
-fn carry(end: OurEnd, other: Other, failed: Arc<AtomicBool>) -> Result<JoinHandle<()>> {
-    let carrying = move || {
-        let carried = match end {
-            OurEnd::ToChild(sink) => to_child(sink, other),
-            OurEnd::FromChild(source) => from_child(source, other),
-        };
-        if let Err(error) = carried {
-            failed.store(true, SeqCst);
-            let _said: Exit = Exit::of_error(&error);
-        }
-    };
-    thread::Builder::new().spawn(carrying).context("could not begin to move bytes")
-}
-
-fn to_child(sink: Sink, other: Other) -> Result<()> {
-    let (source, name) = match other {
-        Other::Standard | Other::Bridge => (Some(Source::stdin()), "stdin".to_owned()),
-        Other::File(file, name) => (Some(Source::file(file)), name),
-        Other::Pipe(seek, wait, name) => {
-            (connect(seek, wait, &name, Some(&sink))?.and_then(|pipe| pipe.into_ends(true).source), name)
-        }
-    };
-    match source {
-        Some(source) => bridge::carry(source, sink).map_err(|error| in_words(error, &name)),
-        // The child ended before its pipe was there.
-        None => Ok(()),
-    }
-}
-
-fn from_child(source: Source, other: Other) -> Result<()> {
-    let (sink, name) = match other {
-        Other::Standard | Other::Bridge => (Some(Sink::stdout()), "stdout".to_owned()),
-        Other::File(file, name) => (Some(Sink::file(file)), name),
-        Other::Pipe(seek, wait, name) => {
-            (connect(seek, wait, &name, None)?.and_then(|pipe| pipe.into_ends(true).sink), name)
-        }
-    };
-    match sink {
-        Some(sink) => bridge::carry(source, sink).map_err(|error| in_words(error, &name)),
-        None => Ok(()),
-    }
-}
-
-fn connect(seek: Seek, wait: Patience, name: &str, until_closed: Option<&Sink>) -> Result<Option<PipeStream>> {
-    let say = |_| stderr::say(&format!("waiting for '{name}'"));
-    match seek.connect(wait.limit(), until_closed, say).with_context(|| format!("could not connect to '{name}'"))? {
-        Waited::Found(pipe) => Ok(Some(pipe)),
-        Waited::Woken | Waited::NobodyReads => Ok(None),
-    }
-}
-
-fn in_words(failure: bridge::CarryFailure, name: &str) -> Error {
-    match failure {
-        bridge::CarryFailure::Read(error) => Error::from(error).context(format!("could not read '{name}'")),
-        bridge::CarryFailure::Write(error) => Error::from(error).context(format!("could not write to '{name}'")),
     }
 }
 
