@@ -254,7 +254,7 @@ fn pass_on_end_of_stdin(ended: &Ended, stdin: &mut Option<Source>, pipe: &mut Op
 
 fn pass_on_end_of_peer(ended: &Ended, pipe: &mut Option<Source>, stdout: &mut Option<Sink>, rules: &Rules) {
     match ended {
-        Ended::SourceEnded if !rules.keep_open => stdout.take().into_iter().for_each(Sink::finish),
+        Ended::SourceEnded | Ended::Enough if !rules.keep_open => stdout.take().into_iter().for_each(Sink::finish),
         Ended::SinkClosed => pipe.take().into_iter().for_each(Source::close),
         _ => {}
     }

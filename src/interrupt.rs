@@ -4,6 +4,8 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crate::os;
 
@@ -11,8 +13,12 @@ type Diversion = Box<dyn FnMut(i32) -> bool + Send>;
 type Cleanups = Vec<(u64, Box<dyn FnMut() + Send>)>;
 
 static CLEANUPS: Mutex<Cleanups> = Mutex::new(Vec::new());
-/// Has a signal come that ends us? From then on any other ends us at once.
+/// Has a signal come that ends us?
+static ARRIVED: AtomicBool = AtomicBool::new(false);
+/// Does that take so long that any further one ends us at once?
 static DYING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// A second signal right behind the first (timeout(1) sends two) is no sign of impatience.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// What a signal means where others have to end first.
 static DIVERSION: Mutex<Option<Diversion>> = Mutex::new(None);
@@ -58,10 +64,19 @@ fn arrived(signal: i32) {
     {
         return;
     }
-    if !DYING.swap(true, SeqCst) {
-        for (_, cleanup) in CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            cleanup();
-        }
+    if ARRIVED.swap(true, SeqCst) {
+        return;
+    }
+    let impatient_now = || DYING.store(true, SeqCst);
+    let impatient_soon = thread::Builder::new().spawn(move || {
+        thread::sleep(GRACE);
+        impatient_now();
+    });
+    if impatient_soon.is_err() {
+        impatient_now();
+    }
+    for (_, cleanup) in CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        cleanup();
     }
     os::die_of_signal(signal)
 }

@@ -89,6 +89,8 @@ impl<'a> Conduct<'a> {
     fn ended(&mut self, way: Way, ended: Ended) -> Result<Option<Session>, Failure> {
         match (way, ended) {
             (_, Ended::Malformed(why)) => return Err(Failure::Malformed(why)),
+            // A COMMAND has to answer yet.
+            (_, Ended::Enough) if self.local == LocalKind::Command => {}
             (_, Ended::Enough) => return Ok(Some(Session::Over)),
             (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
             (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),

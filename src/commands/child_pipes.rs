@@ -128,6 +128,11 @@ impl Plan {
         Ok(Plan { pipes, arguments: arguments.to_vec(), appended: silent && !in_environment })
     }
 
+    /// Are our stdin and stdout bridged to any pipe?
+    pub(crate) fn has_bridge(&self) -> bool {
+        self.pipes.iter().any(|pipe| pipe.other_end == OtherEnd::Bridge)
+    }
+
     /// Is our stdin (`Reads`) or stdout (`Writes`) in use for a pipe?
     pub(crate) fn uses_standard(&self, way: ChildWay) -> bool {
         self.pipes.iter().any(|pipe| pipe.way == way && pipe.is_standard())

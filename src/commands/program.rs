@@ -6,6 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -16,6 +18,9 @@ use crate::exit::{Exit, reason};
 use crate::os::{self, Mode, Peer, Sink, Source};
 use crate::pipe::PipeStream;
 use crate::{interrupt, stderr};
+
+/// How long a child whose time is over may take for its end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A COMMAND as it was typed.
 #[derive(Clone, Copy, Debug)]
@@ -98,12 +103,12 @@ impl<'a> Program<'a> {
         drop((local, told_at_death));
         match held {
             Ok(Session::QuitAfter) => {
-                os::end_politely(id);
+                end(child);
                 Ok(Exit::Done)
             }
             Ok(_) => self.wait_for(child, &peer),
             Err(error) => {
-                os::end_politely(id);
+                end(child);
                 Err(error)
             }
         }
@@ -143,6 +148,20 @@ impl<'a> Program<'a> {
         os::prepare_child(&mut command);
         command
     }
+}
+
+/// Ends a child whose time is over: asked first, and not for long.
+pub(crate) fn end(mut child: Child) {
+    os::end_politely(child.id());
+    let asked = Instant::now();
+    while asked.elapsed() < LAST_WORDS {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Says why a program did not start, with a shell's codes for it.

@@ -3,6 +3,7 @@
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::values::OnPipe;
 use crate::bridge::Finish;
 use crate::os::Mode;
 use crate::pipe::{Direction, PipeAddress};
@@ -21,7 +22,7 @@ const REFUSALS: &[Refusal] = &[
     ),
     (
         |asked| asked.needs_messages() && !asked.may_have_messages(),
-        "'--stdio', '--count' and '--strip-bom' are about messages: say how they are told apart, by '--framing' or '--mode message'",
+        "'--stdio', '--count', '--max-message' and '--strip-bom' are about messages: say how they are told apart, by '--framing' or '--mode message'",
     ),
     (
         |asked| asked.has("framing") && asked.get("mode") == Some(&Mode::Message),
@@ -58,6 +59,10 @@ const REFUSALS: &[Refusal] = &[
     (
         |asked| (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)) && asked.never_finishes(),
         "a pipe's end is the end of its last writer and cannot be kept back: leave '--finish' out",
+    ),
+    (
+        |asked| asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("count"),
+        "a FIFO's clients are one stream, which '--count' would cut in two: leave '-k' or '-n' out",
     ),
     (
         |asked| asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("command"),
@@ -102,12 +107,13 @@ impl Asked<'_> {
     }
 
     fn needs_messages(&self) -> bool {
-        ["stdio", "count", "strip_bom"].iter().any(|option| self.has(option))
+        ["stdio", "count", "strip_bom", "max_message"].iter().any(|option| self.has(option))
     }
 
     /// A client finds out what its server has.
     fn may_have_messages(&self) -> bool {
-        self.subcommand == "connect" || self.has("framing") || self.get("mode") == Some(&Mode::Message)
+        let framed = self.get("framing").is_some_and(|OnPipe(framing)| framing.is_some());
+        self.subcommand == "connect" || framed || self.get("mode") == Some(&Mode::Message)
     }
 
     fn never_finishes(&self) -> bool {

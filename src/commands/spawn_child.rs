@@ -1,7 +1,7 @@
 //! `pipetool spawn-child`: anonymous pipes for a child that finds them by their handle IDs, .NET's
 //! `AnonymousPipeServerStream`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -10,6 +10,7 @@ use std::thread::{self};
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 
 use super::carriers::{Other, OurEnd, carry};
 use super::child_pipes::{self, ChildPipe, ChildWay, Plan};
@@ -88,6 +89,9 @@ impl SpawnChild {
             Ok(plan) => plan,
             Err((kind, why)) => return Ok(usage::report(&super::command().error(kind, why), &[])),
         };
+        if let Some(why) = self.refusal(name, &plan) {
+            return Ok(usage::report(&super::command().error(ErrorKind::ArgumentConflict, why), &[]));
+        }
         // First of all: the numbers are the lowest that are free.
         let ids = HandleId::reserve(plan.pipes.len()).context("could not make a pipe")?;
         let sessions = Sessions::new(&self.options, name.display())?;
@@ -115,6 +119,18 @@ impl SpawnChild {
         self.accompany(child, ends, others, &sessions)
     }
 
+    /// What only the whole command line shows.
+    fn refusal(&self, name: &OsStr, plan: &Plan) -> Option<String> {
+        if name.as_encoded_bytes().starts_with(b"-") {
+            let name = name.display();
+            return Some(format!("there is no option '{name}' (and a PROGRAM of that name is './{name}')"));
+        }
+        (self.options.must_see_bytes() && !plan.has_bridge()).then(|| {
+            "'-i', '-q', '-x', '--log', '-p', '--stats' and messages are about {in} and {out}, which are not there"
+                .into()
+        })
+    }
+
     /// Moves bytes until the child has ended, and ends as it did.
     fn accompany(
         &self,
@@ -140,15 +156,17 @@ impl SpawnChild {
             }
         }
         let held = self.hold(bridged, sessions);
-        match &held {
+        match held {
             Ok(Session::QuitAfter) => {
-                os::end_politely(child.id());
+                program::end(child);
                 return Ok(Exit::Done);
             }
             Ok(_) => {}
-            Err(_) => os::end_politely(child.id()),
+            Err(error) => {
+                program::end(child);
+                return Err(error);
+            }
         }
-        held?;
         os::wait_for_end(child.id());
         for carrier in carriers {
             let _ = carrier.join();

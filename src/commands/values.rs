@@ -70,7 +70,9 @@ pub(crate) fn when(text: &str) -> When {
 /// `64KiB` is 1024 bytes each, `1MB` a million, a bare number bytes.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
-    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB".into())
+    // The kernel counts buffers in an int.
+    let is_fit = |bytes: &usize| *bytes > 0 && i32::try_from(*bytes).is_ok();
+    bytes.filter(is_fit).ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB, of less than 2GiB".into())
 }
 
 /// A framing, or `none` said aloud.

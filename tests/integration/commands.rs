@@ -273,3 +273,27 @@ fn under_a_socat_that_is_killed_nothing_stays_behind() {
     // Its client has gone with it: else the server would wait for ever.
     server.end().ok().out("hi");
 }
+
+/// Its place is free only when it has ended, be it by force.
+#[test]
+fn a_command_that_ignores_its_end_is_ended_and_keeps_its_place_until_then() {
+    let scratch = Scratch::new();
+    let script = "trap '' TERM; echo $$ >> pids; exec 2>&-; while :; do sleep 0.1; done";
+    let server = scratch.server(["-k", "--max-clients", "1", "-q", "50ms", "./x", "--", "sh", "-c", script]);
+    for _ in 0..2 {
+        scratch.pipetool(["connect", "./x"]).run("");
+    }
+    let pids = || fs::read_to_string(scratch.path("pids")).unwrap_or_default();
+    until("both commands", || pids().lines().count() == 2);
+    let first = pids().lines().next().unwrap().to_owned();
+    assert!(!fs::exists(format!("/proc/{first}")).unwrap(), "the first had to end before the second");
+    until("both to be reaped", || children(&server) == 0);
+}
+
+#[test]
+fn count_lets_a_command_answer() {
+    let scratch = Scratch::new();
+    let server = scratch.server(["-f", "lines", "-n", "1", "./x", "--", "tr", "a-z", "A-Z"]);
+    scratch.pipetool(["connect", "./x"]).run("hello\n").ok().out("HELLO\n");
+    server.end().ok();
+}

@@ -25,6 +25,24 @@ fn while_waiting() {
     }
 }
 
+/// timeout(1) sends two, right behind each other.
+#[test]
+fn a_second_signal_right_behind_leaves_nothing_either() {
+    let scratch = Scratch::new();
+    for second in ALL {
+        for _ in 0..10 {
+            let server = scratch.server(["-k", "x"]);
+            server.signal(Signal::SIGTERM);
+            // It may have ended already.
+            let _ = nix::sys::signal::kill(server.pid(), second);
+            // Which of them is seen first is the kernel's choice.
+            let by = server.end().signal;
+            assert!(by == Some(Signal::SIGTERM as i32) || by == Some(second as i32), "{by:?}");
+            assert!(scratch.files().is_empty(), "{second}");
+        }
+    }
+}
+
 #[test]
 fn while_moving() {
     let scratch = Scratch::new();

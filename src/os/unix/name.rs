@@ -147,7 +147,7 @@ fn clear_the_way_for_fifo(path: &Path, replace: bool) -> io::Result<()> {
 fn occupied(path: &Path) -> io::Error {
     let why = match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_fifo() => {
-            "a FIFO is there: 'connect' uses it, '--replace' makes it anew".to_owned()
+            "a FIFO is there: 'connect' uses it, 'serve --replace fifo:PATH' makes it anew".to_owned()
         }
         Ok(found) => format!("{} is there, and stays there", what_it_is(&found)),
         Err(error) => return error,
@@ -159,10 +159,7 @@ fn look(path: &Path) -> io::Result<State> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Free),
         Err(error) => return Err(error),
-        Ok(found) if !found.file_type().is_socket() => {
-            let what = what_it_is(&found);
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{what} is there, and stays there")));
-        }
+        Ok(found) if !found.file_type().is_socket() => return Err(occupied(path)),
         Ok(_) => {}
     }
     let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
