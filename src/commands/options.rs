@@ -139,7 +139,8 @@ impl PipeOptions {
         Manner {
             direction: self.bridge.direction,
             guess: stdio::way_of_redirection(),
-            mode: self.mode,
+            // Before a server is bothered that keeps messages apart itself.
+            mode: self.mode.or(self.bridge.messages.framing().map(|_| Mode::Byte)),
             rule: self.peer.unwrap_or_else(|| default_rule(&self.pipe)),
             buffer_size: self.bridge.buffer_size,
         }
