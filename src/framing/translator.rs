@@ -136,7 +136,7 @@ impl Translator {
                         "a message of {length} bytes, more than {largest} (--max-message)"
                     )));
                 }
-                return self.sink().message(bytes);
+                return self.message(bytes);
             }
         }
         self.drain(false)
@@ -151,7 +151,7 @@ impl Translator {
             Input::Framed(_) | Input::Text(..) => self.drain(true),
             Input::Whole(all) => {
                 let all = std::mem::take(all);
-                if all.is_empty() { Ok(()) } else { self.sink().message(&all) }
+                if all.is_empty() { Ok(()) } else { self.message(&all) }
             }
             Input::Kept => Ok(()),
         }
@@ -212,54 +212,24 @@ impl Translator {
             Input::Text(decoder, encoding) => (decoder, Some(&*encoding)),
             Input::Whole(_) | Input::Kept => return Ok(()),
         };
-        let mut sink = self.sink();
-        while !sink.is_full() {
+        while !self.has_enough() {
             match decoder.next().map_err(|lie| Problem::Input(lie.to_string()))? {
-                Some(message) => sink.decoded(message, encoding)?,
+                Some(message) => self.decoded(message, encoding)?,
                 None => break,
             }
         }
         if at_end
-            && !sink.is_full()
+            && !self.has_enough()
             && let Some(message) = decoder.finish().map_err(|lie| Problem::Input(lie.to_string()))?
         {
-            sink.decoded(message, encoding)?;
+            self.decoded(message, encoding)?;
         }
         Ok(())
     }
 
-    fn sink(&mut self) -> MessageSink<'_> {
-        MessageSink {
-            output: self.output,
-            largest: self.largest,
-            count: &mut self.count,
-            enough: self.enough,
-            strip_bom: &mut self.strip_bom,
-            outgoing: &mut self.outgoing,
-            seen: self.shows.then_some(&mut self.seen),
-        }
-    }
-}
-
-/// Where messages arrive.
-struct MessageSink<'a> {
-    output: Form,
-    largest: usize,
-    count: &'a mut u64,
-    enough: Option<u64>,
-    strip_bom: &'a mut bool,
-    outgoing: &'a mut Outgoing,
-    seen: Option<&'a mut VecDeque<Vec<u8>>>,
-}
-
-impl MessageSink<'_> {
-    fn is_full(&self) -> bool {
-        self.enough.is_some_and(|enough| *self.count >= enough)
-    }
-
     fn decoded(&mut self, text: &[u8], encoding: Option<&Encoding>) -> Result<(), Problem> {
         let Some(encoding) = encoding else { return self.message(text) };
-        let wrong = |why: String| Problem::Input(format!("line {}: {why}", *self.count + 1));
+        let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.count + 1));
         let message = encoding.decode(text).map_err(|error| wrong(error.to_string()))?;
         if message.len() > self.largest {
             return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)));
@@ -269,20 +239,20 @@ impl MessageSink<'_> {
 
     fn message(&mut self, mut message: &[u8]) -> Result<(), Problem> {
         const BOM: &[u8] = b"\xef\xbb\xbf";
-        if self.is_full() {
+        if self.has_enough() {
             return Ok(());
         }
-        *self.count += 1;
-        if std::mem::take(self.strip_bom) {
+        self.count += 1;
+        if std::mem::take(&mut self.strip_bom) {
             message = message.strip_prefix(BOM).unwrap_or(message);
         }
-        if let Some(seen) = &mut self.seen {
-            seen.push_back(message.to_vec());
+        if self.shows {
+            self.seen.push_back(message.to_vec());
         }
         let out = &mut self.outgoing.bytes;
         match self.output {
             Form::Framed(framing) => {
-                framing.encode(message, out).map_err(|why| Problem::Output(*self.count, why.to_string()))?;
+                framing.encode(message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
             }
             Form::Whole | Form::Kept => out.extend_from_slice(message),
             Form::Base64 => push_line(out, &BASE64, message),
