@@ -35,14 +35,14 @@ pub(crate) fn keep_from_children() {
 
 /// One call for all (`close_range(2)`, Linux 5.11).
 #[cfg(target_os = "linux")]
-pub(super) fn close_all_on_exec() -> bool {
+fn close_all_on_exec() -> bool {
     let (first, last) = (3, libc::c_uint::MAX);
     // SAFETY: a flag is set on open descriptors, nothing is closed.
     unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn close_all_on_exec() -> bool {
+fn close_all_on_exec() -> bool {
     false
 }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{DupFlags, FdFlags};
 
-use super::children::close_all_on_exec;
 use super::sink::Sink;
 use super::source::Source;
 use super::stream::Stream;
@@ -63,11 +62,10 @@ pub(crate) fn handle_path(id: &HandleId) -> String {
     format!("/dev/fd/{id}")
 }
 
-/// Has `command` inherit these handles, and no others that are not its stdin, stdout or stderr. They are
-/// closed here when the command is dropped.
+/// Has `command` inherit these handles. They are closed here when the command is dropped; all others are
+/// kept from it by `keep_from_children`.
 pub(crate) fn hand_over(command: &mut Command, handles: Vec<HandleId>) {
     let give = move || {
-        close_all_on_exec();
         for handle in &handles {
             rustix::io::fcntl_setfd(&handle.0, FdFlags::empty())?;
         }

@@ -93,9 +93,6 @@ impl Listener {
         let listener = Listener { entrance, name: name.clone(), many };
         if let Some(path) = place.file() {
             access.apply(path)?;
-        } else if access.permissions.or(access.group).is_some() {
-            let why = "an abstract socket has no file that permissions or a group could be given to";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         if let Entrance::Socket(socket) | Entrance::Packets(socket) = &listener.entrance
             && !many

@@ -83,17 +83,15 @@ fn translate_all(
         }
         let is_over = match wait_for_data(source, sink, wake) {
             Err(Ended::SourceEnded) => true,
-            waited => waited.and_then(|()| take(source)).map(|()| source.has_ended())?,
+            Ok(()) if !take(source)? => continue,
+            waited => waited.map(|()| source.has_ended())?,
         };
-        let (translated, is_message) = if is_over {
-            (translator.finish(), false)
-        } else {
-            (source.has_taken().map_or(Ok(()), |taken| translator.push(taken)), true)
-        };
-        source.forget_taken();
+        let taken = source.undelivered();
+        let translated = if is_over { translator.finish() } else { translator.push(taken) };
+        source.delivered(source.undelivered().len());
         deliver_messages(translator, sink, wake, watch)?;
         translated.map_err(Ended::Malformed)?;
-        if !is_message {
+        if is_over {
             return Err(if translator.has_enough() { Ended::Enough } else { Ended::SourceEnded });
         }
     }
@@ -149,18 +147,12 @@ fn write_some(sink: &mut Sink, bytes: &[u8], wake: &Wake) -> Result<usize, Ended
     }
 }
 
-/// Takes what the source has: poll said that there is something.
-fn take(source: &mut Source) -> Result<(), Ended> {
+/// Takes what the source has: poll said that there is something. Was there?
+fn take(source: &mut Source) -> Result<bool, Ended> {
     match source.fill() {
-        Ok(()) => Ok(()),
-        Err(Errno::AGAIN | Errno::INTR) => {
-            source.took_nothing();
-            Ok(())
-        }
-        Err(Errno::IO) if source.is_for_others() => {
-            source.took_nothing();
-            Ok(())
-        }
+        Ok(()) => Ok(true),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+        Err(Errno::IO) if source.is_for_others() => Ok(false),
         Err(error) => Err(Ended::ReadFailed(error.into())),
     }
 }

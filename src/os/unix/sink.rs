@@ -33,17 +33,19 @@ pub(crate) struct Sink {
 impl Sink {
     /// This process's stdout. Rust has opened /dev/null before main where it was closed.
     pub(crate) fn stdout() -> Self {
-        Sink::new(Handle::Standard(rustix::stdio::stdout()))
+        let stdout = rustix::stdio::stdout();
+        Sink::new(Handle::Standard(stdout), Kind::of(stdout))
     }
 
     /// A file that is ours to close.
     pub(super) fn owned(fd: OwnedFd) -> Self {
-        Sink::new(Handle::Owned(fd))
+        let kind = Kind::of(fd.as_fd());
+        Sink::new(Handle::Owned(fd), kind)
     }
 
     /// A FIFO that we opened ourselves, non-blocking.
     pub(super) fn fifo(fd: OwnedFd) -> Self {
-        Sink { handle: Handle::Owned(fd), kind: Kind::NonBlocking, terminal: None, over: None }
+        Sink::new(Handle::Owned(fd), Kind::NonBlocking)
     }
 
     /// What a child reads.
@@ -63,11 +65,20 @@ impl Sink {
 
     /// What the peer of a connection receives.
     pub(super) fn socket(socket: Arc<Socket>) -> Self {
-        Sink::new(Handle::Socket(socket))
+        Sink::new(Handle::Socket(socket), Kind::Socket)
     }
 
-    fn new(handle: Handle) -> Self {
-        let kind = Kind::of(handle.as_fd());
+    /// The same, where each write is a message.
+    pub(super) fn packets(socket: Arc<Socket>) -> Self {
+        Sink::new(Handle::Socket(socket), Kind::Packets)
+    }
+
+    /// Each write to it is a message, which nobody answers.
+    pub(super) fn datagrams(socket: OwnedFd) -> Self {
+        Sink::new(Handle::Owned(socket), Kind::Packets)
+    }
+
+    fn new(handle: Handle, kind: Kind) -> Self {
         let terminal = if kind == Kind::Terminal { stdio::open_terminal(handle.as_fd()) } else { None };
         Sink { handle, kind: if terminal.is_some() { Kind::NonBlocking } else { kind }, terminal, over: None }
     }
@@ -88,16 +99,6 @@ impl Sink {
             Ok([reader, over]) => reader.intersects(CLOSED) || over.contains(PollFlags::IN),
             Err(_) => false,
         }
-    }
-
-    /// Each write to it is a message.
-    pub(super) fn packets(socket: Arc<Socket>) -> Self {
-        Sink { kind: Kind::Packets, ..Sink::socket(socket) }
-    }
-
-    /// Each write to it is a message, which nobody answers.
-    pub(super) fn datagrams(socket: OwnedFd) -> Self {
-        Sink { kind: Kind::Packets, ..Sink::owned(socket) }
     }
 
     /// The greatest message that it takes.
@@ -121,7 +122,7 @@ impl Sink {
 
     /// Writes as much of `bytes` as there is room for.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let fd = self.terminal.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd);
+        let fd = self.as_fd();
         match self.kind {
             Kind::Socket | Kind::Packets => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
             Kind::Pipe => match write_without_waiting(fd, bytes) {

@@ -27,8 +27,6 @@ pub(crate) struct Source {
     buffer: Vec<u8>,
     taken: Range<usize>,
     ended: bool,
-    /// Did the last call of fill take anything, be it an empty message?
-    filled: bool,
     /// Once this is given, it ends when nothing is left in it.
     over: Option<Arc<Wake>>,
 }
@@ -36,12 +34,14 @@ pub(crate) struct Source {
 impl Source {
     /// This process's stdin. Rust has opened /dev/null before main where it was closed.
     pub(crate) fn stdin() -> Self {
-        Source::new(Handle::Standard(rustix::stdio::stdin()))
+        let stdin = rustix::stdio::stdin();
+        Source::new(Handle::Standard(stdin), Kind::of(stdin))
     }
 
     /// A file that is ours to close.
     pub(super) fn owned(fd: OwnedFd) -> Self {
-        Source::new(Handle::Owned(fd))
+        let kind = Kind::of(fd.as_fd());
+        Source::new(Handle::Owned(fd), kind)
     }
 
     /// What a child writes.
@@ -61,12 +61,16 @@ impl Source {
 
     /// What the peer of a connection sends.
     pub(super) fn socket(socket: Arc<Socket>) -> Self {
-        Source::new(Handle::Socket(socket))
+        Source::new(Handle::Socket(socket), Kind::Socket)
     }
 
-    fn new(handle: Handle) -> Self {
-        let kind = Kind::of(handle.as_fd());
-        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, filled: false, over: None }
+    /// The same, where each read is a message.
+    pub(super) fn packets(socket: Arc<Socket>) -> Self {
+        Source::new(Handle::Socket(socket), Kind::Packets)
+    }
+
+    fn new(handle: Handle, kind: Kind) -> Self {
+        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, over: None }
     }
 
     /// Bytes taken and not delivered.
@@ -101,38 +105,12 @@ impl Source {
         self.ended
     }
 
-    /// What the last call of fill has taken, which may be an empty message; nothing if it took nothing.
-    pub(super) fn has_taken(&self) -> Option<&[u8]> {
-        self.filled.then(|| self.undelivered())
-    }
-
-    pub(super) fn took_nothing(&mut self) {
-        self.filled = false;
-    }
-
-    pub(super) fn forget_taken(&mut self) {
-        self.filled = false;
-        self.taken = 0..0;
-    }
-
     pub(super) fn delivered(&mut self, count: usize) {
         self.taken.start += count;
     }
 
-    /// Each read of it is a message.
-    pub(super) fn packets(socket: Arc<Socket>) -> Self {
-        Source { kind: Kind::Packets, ..Source::socket(socket) }
-    }
-
     /// Reads what is there; the end of data is noted. Only called when nothing is undelivered.
     pub(super) fn fill(&mut self) -> Result<(), Errno> {
-        if self.kind == Kind::Packets {
-            let received = packets::receive(self.handle.as_fd(), &mut self.buffer)?;
-            self.taken = 0..received.unwrap_or(0);
-            self.ended = received.is_none();
-            self.filled = true;
-            return Ok(());
-        }
         let read = match self.read() {
             Err(Errno::OPNOTSUPP) if self.kind == Kind::Pipe => {
                 self.kind = Kind::SmallPieces;
@@ -140,19 +118,21 @@ impl Source {
             }
             read => read?,
         };
-        self.taken = 0..read;
-        self.ended = read == 0;
-        self.filled = true;
+        self.taken = 0..read.unwrap_or(0);
+        self.ended = read.is_none();
         Ok(())
     }
 
-    fn read(&mut self) -> Result<usize, Errno> {
+    /// Nothing at the end of data: a message may be empty.
+    fn read(&mut self) -> Result<Option<usize>, Errno> {
         let (fd, buffer) = (self.handle.as_fd(), &mut self.buffer[..]);
-        match self.kind {
-            Kind::Socket | Kind::Packets => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT).map(|(read, _)| read),
-            Kind::Pipe => read_without_waiting(fd, buffer),
-            Kind::SmallPieces | Kind::NonBlocking | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer),
-        }
+        let read = match self.kind {
+            Kind::Packets => return packets::receive(fd, &mut self.buffer),
+            Kind::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0,
+            Kind::Pipe => read_without_waiting(fd, buffer)?,
+            Kind::SmallPieces | Kind::NonBlocking | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer)?,
+        };
+        Ok(Some(read).filter(|&read| read > 0))
     }
 
     /// Is this a terminal that another process group has? Then reading it would stop us in the middle

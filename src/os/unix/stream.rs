@@ -118,14 +118,14 @@ impl Stream {
     pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
         match self {
             Stream::Socket(socket) => {
-                let socket = Arc::new(Socket { socket, abruptly: AtomicBool::new(false) });
+                let socket = Socket::shared(socket);
                 let (source, sink) = (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
             // Datagrams stay with their receiver when we have gone.
             Stream::Packets { socket, answers: false } => (None, Some(Sink::datagrams(socket)), Connection(None)),
             Stream::Packets { socket, .. } => {
-                let socket = Arc::new(Socket { socket, abruptly: AtomicBool::new(false) });
+                let socket = Socket::shared(socket);
                 let (source, sink) = (Source::packets(Arc::clone(&socket)), Sink::packets(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
@@ -174,6 +174,10 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    fn shared(socket: OwnedFd) -> Arc<Self> {
+        Arc::new(Socket { socket, abruptly: AtomicBool::new(false) })
+    }
+
     pub(super) fn shutdown(&self, half: Shutdown) {
         // The peer may have gone, and then both halves are shut already.
         let _ = rustix::net::shutdown(&self.socket, half);
