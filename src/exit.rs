@@ -51,8 +51,7 @@ impl Exit {
 
     /// Says what failed in one line, and which code that is.
     pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
-        let reasons: Vec<String> = error.chain().map(reason).collect();
-        stderr::say(&reasons.join(": "));
+        say(error);
         error.chain().find_map(|cause| Exit::of_cause(cause.downcast_ref()?)).unwrap_or(Exit::Failed)
     }
 
@@ -64,6 +63,12 @@ impl Exit {
             _ => None,
         }
     }
+}
+
+/// Says what failed in one line, where it does not end the program.
+pub(crate) fn say(error: &anyhow::Error) {
+    let reasons: Vec<String> = error.chain().map(reason).collect();
+    stderr::say(&reasons.join(": "));
 }
 
 /// An error's text, without the "(os error 2)" that std appends.

@@ -8,10 +8,11 @@
 //! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
 //! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
 //!
-//! Beside them: `progress` counts what moves, `dump` shows it, `framing` tells messages apart, `interrupt` cleans up when a signal ends us, and
-//! `stdio` is this process's own stdin and stdout.
+//! Beside them: `framing` tells messages apart, `progress` counts what moves and `dump` shows it,
+//! `interrupt` cleans up when a signal ends us, and `stdio` is this process's own stdin and stdout.
 //!
-//! Imports point the way bytes go: `commands → bridge | progress | interrupt | stdio → pipe → os`.
+//! Imports point the way bytes go: `commands → bridge | framing | progress | dump | interrupt | stdio →
+//! pipe → os`.
 //! Nothing below `commands` knows clap or anyhow.
 
 use std::process::ExitCode;

@@ -11,11 +11,9 @@ use anyhow::{Context, Error, Result};
 use super::child_pipes::{ChildPipe, ChildWay, OtherEnd};
 use super::options;
 use super::values::Patience;
-use crate::bridge;
-use crate::exit::Exit;
 use crate::os::{self, Sink, Source};
 use crate::pipe::{Direction, Manner, PipeAddress, PipeStream, Seek, Waited};
-use crate::stderr;
+use crate::{bridge, exit, stderr};
 
 /// A pipe to the child, its other end not connected yet.
 pub(super) enum OurEnd {
@@ -71,7 +69,7 @@ pub(super) fn carry(end: OurEnd, other: Other, failed: Arc<AtomicBool>) -> Resul
         };
         if let Err(error) = carried {
             failed.store(true, SeqCst);
-            let _said: Exit = Exit::of_error(&error);
+            exit::say(&error);
         }
     };
     thread::Builder::new().spawn(carrying).context("could not begin to move bytes")

@@ -5,8 +5,6 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-
 use crate::pipe::{Direction, PipeAddress};
 
 /// The pipe that our stdin feeds, and the one that our stdout shows.
@@ -92,8 +90,7 @@ impl Plan {
         declared: &[ChildPipe],
         direction: Option<Direction>,
         in_environment: bool,
-    ) -> Result<Self, (ErrorKind, String)> {
-        let conflict = |why: String| Err((ErrorKind::ArgumentConflict, why));
+    ) -> Result<Self, String> {
         let mentioned = |name: &str| {
             let (id, path) = (format!("{{{name}}}"), format!("{{{name}.path}}"));
             arguments.iter().filter_map(|argument| argument.to_str()).any(|a| a.contains(&id) || a.contains(&path))
@@ -102,10 +99,10 @@ impl Plan {
         let silent = !reads && !writes && declared.is_empty();
         let wanted = direction.unwrap_or_default();
         if reads && !wanted.sends() {
-            return conflict("with '-d in' there is no pipe for '{in}': from here it would be out".into());
+            return Err("with '-d in' there is no pipe for '{in}': from here it would be out".into());
         }
         if writes && !wanted.receives() {
-            return conflict("with '-d out' there is no pipe for '{out}': from here it would be in".into());
+            return Err("with '-d out' there is no pipe for '{out}': from here it would be in".into());
         }
         let bridged = |name: &str, way| ChildPipe { name: name.to_owned(), way, other_end: OtherEnd::Bridge };
         let mut pipes = Vec::new();
@@ -118,11 +115,11 @@ impl Plan {
         pipes.extend(declared.iter().cloned());
         for (place, pipe) in pipes.iter().enumerate() {
             if pipes[..place].iter().any(|other| other.name == pipe.name) {
-                return conflict(format!("there are two pipes of the name '{}'", pipe.name));
+                return Err(format!("there are two pipes of the name '{}'", pipe.name));
             }
             if pipe.is_standard() && pipes[..place].iter().any(|other| other.is_standard() && other.way == pipe.way) {
                 let which = if pipe.way == ChildWay::Reads { "stdin can feed" } else { "stdout can show" };
-                return conflict(format!("{which} one pipe only"));
+                return Err(format!("{which} one pipe only"));
             }
         }
         Ok(Plan { pipes, arguments: arguments.to_vec(), appended: silent && !in_environment })
@@ -192,7 +189,7 @@ mod tests {
     fn plan(arguments: &[&str], declared: &[&str], direction: Option<Direction>) -> Result<Plan, String> {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         let declared: Vec<ChildPipe> = declared.iter().map(|pipe| parse(pipe).unwrap()).collect();
-        Plan::new(&arguments, &declared, direction, false).map_err(|(_, why)| why)
+        Plan::new(&arguments, &declared, direction, false)
     }
 
     fn filled(arguments: &[&str], declared: &[&str], direction: Option<Direction>) -> Vec<OsString> {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::options::PipeOptions;
 use super::program::Program;
-use super::session::{Sessions, exit};
+use super::session::{Sessions, exit_of};
 use super::values::Patience;
 use crate::exit::Exit;
 use crate::os::{Seen, find_elsewhere};
@@ -49,7 +49,7 @@ impl Connect {
             (Waited::NobodyReads | Waited::Woken, _) => Ok(Exit::StdoutClosed),
             (Waited::Found(pipe), Some(program)) => program.take_over(pipe),
             (Waited::Found(pipe), None) => {
-                sessions.hold(&mut local, pipe, &options.rules(false)).map(|session| exit(&session))
+                sessions.hold(&mut local, pipe, &options.rules(false)).map(|session| exit_of(&session))
             }
         }
     }

@@ -60,9 +60,14 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
 fn parse(arguments: &[OsString]) -> clap::error::Result<Pipetool> {
     let matches = command().try_get_matches_from(arguments)?;
     match matches.subcommand().and_then(|(name, matches)| refusals::why_not(name, matches)) {
-        Some(why) => Err(command().error(ErrorKind::ArgumentConflict, why)),
+        Some(why) => Err(refused(why)),
         None => Pipetool::from_arg_matches(&matches),
     }
+}
+
+/// A command line whose parts do not go together.
+fn refused(why: impl std::fmt::Display) -> clap::Error {
+    command().error(ErrorKind::ArgumentConflict, why)
 }
 
 #[cfg(test)]

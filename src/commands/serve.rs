@@ -11,11 +11,11 @@ use clap::Args;
 
 use super::options::PipeOptions;
 use super::program::Program;
-use super::session::{Sessions, exit, is_fatal};
+use super::session::{Sessions, exit_of, is_fatal};
 use super::slots::Slots;
 use super::values;
 use crate::bridge::Session;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::os::{self, Access, OwnedName, ReadyHandle, Sink, Wake};
 use crate::pipe::{Listener, Waited};
 use crate::{interrupt, stderr, stdio};
@@ -96,7 +96,7 @@ impl Serve {
         };
         // The next server can start; clients that come now wait for it.
         drop(listener);
-        sessions.hold(&mut local, pipe, &self.options.rules(false)).map(|session| exit(&session))
+        sessions.hold(&mut local, pipe, &self.options.rules(false)).map(|session| exit_of(&session))
     }
 
     fn one_client_of(&self, program: Program<'_>, listener: Listener, wake: &Wake) -> Result<Exit> {
@@ -111,7 +111,8 @@ impl Serve {
             match sessions.hold(&mut local, pipe, &self.options.rules(true)) {
                 Ok(Session::StdoutClosed) => break,
                 Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
-                Err(error) => said(&error),
+                // One client's trouble is said, and is not the next one's.
+                Err(error) => exit::say(&error),
                 Ok(_) => {}
             }
         }
@@ -138,12 +139,12 @@ impl Serve {
             while let Some(slot) = slots.take() {
                 let Waited::Found(pipe) = self.accept(&listener, wake, None)? else { break };
                 let serve_one = move || {
-                    program.serve(pipe).map_or_else(|error| said(&error), drop);
+                    program.serve(pipe).map_or_else(|error| exit::say(&error), drop);
                     drop(slot);
                 };
                 let started = thread::Builder::new().stack_size(SMALL_STACK).spawn_scoped(scope, serve_one);
                 if let Err(error) = started {
-                    said(&Error::from(error).context("could not serve a client"));
+                    exit::say(&Error::from(error).context("could not serve a client"));
                 }
             }
             // No new clients while the last ones finish.
@@ -181,9 +182,4 @@ impl Serve {
             .accept(options.wait.limit(), wake, stdout, |refusal| stderr::say(&format!("refused a client: {refusal}")))
             .with_context(|| format!("could not serve {}", options.whole_name()))
     }
-}
-
-/// One client's trouble is said, and is not the next one's.
-fn said(error: &Error) {
-    let _said: Exit = Exit::of_error(error);
 }

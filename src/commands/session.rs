@@ -121,13 +121,12 @@ impl<'a> Sessions<'a> {
     ) -> Result<Option<(Messenger<'b>, Messenger<'b>)>> {
         let wanted = &self.options.messages;
         let form = match (pipe.mode, wanted.framing()) {
-            (Mode::Message, None) => Form::Kept,
-            (Mode::Message, Some(_)) => {
-                return Err(unfit(format!("'{}' keeps messages apart itself: leave '--framing' out", self.name)));
-            }
+            // A --framing has asked for a byte pipe.
+            (Mode::Message, _) => Form::Kept,
             (Mode::Byte, Some(framing)) => Form::Framed(framing),
             (Mode::Byte, None) if wanted.is_asked_for() => {
-                return Err(unfit(format!("'{}' carries bytes: messages need a '--framing'", self.name)));
+                let why = format!("'{}' carries bytes: messages need a '--framing'", self.name);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why).into());
             }
             (Mode::Byte, None) => return Ok(None),
         };
@@ -155,11 +154,6 @@ impl<'a> Sessions<'a> {
     }
 }
 
-/// A mistake of the command line that only the connection shows.
-fn unfit(why: String) -> Error {
-    io::Error::new(io::ErrorKind::InvalidInput, why).into()
-}
-
 /// The one line at the end.
 fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Option<Peer>) -> String {
     match format {
@@ -179,7 +173,7 @@ fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Optio
 }
 
 /// How the program ends after a session that did not fail.
-pub(crate) fn exit(session: &Session) -> Exit {
+pub(crate) fn exit_of(session: &Session) -> Exit {
     match session {
         Session::StdoutClosed => Exit::StdoutClosed,
         Session::Over | Session::QuitAfter | Session::Idle => Exit::Done,

@@ -5,12 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-use std::thread::{self};
+use std::thread;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::error::ErrorKind;
 
 use super::carriers::{Other, OurEnd, carry};
 use super::child_pipes::{self, ChildPipe, ChildWay, Plan};
@@ -85,13 +84,10 @@ fn child_stdout(to: &str) -> ChildStdout {
 impl SpawnChild {
     pub(crate) fn run(&self) -> Result<Exit> {
         let (name, arguments) = self.program.split_first().context("there is no PROGRAM")?;
-        let plan = match Plan::new(arguments, &self.pipes, self.options.direction, self.env) {
+        let plan = match self.plan(name, arguments) {
             Ok(plan) => plan,
-            Err((kind, why)) => return Ok(usage::report(&super::command().error(kind, why), &[])),
+            Err(why) => return Ok(usage::report(&super::refused(why), &[])),
         };
-        if let Some(why) = self.refusal(name, &plan) {
-            return Ok(usage::report(&super::command().error(ErrorKind::ArgumentConflict, why), &[]));
-        }
         // First of all: the numbers are the lowest that are free.
         let ids = HandleId::reserve(plan.pipes.len()).context("could not make a pipe")?;
         let sessions = Sessions::new(&self.options, name.display())?;
@@ -119,16 +115,19 @@ impl SpawnChild {
         self.accompany(child, ends, others, &sessions)
     }
 
-    /// What only the whole command line shows.
-    fn refusal(&self, name: &OsStr, plan: &Plan) -> Option<String> {
+    /// The child's pipes, or why the command line goes against itself.
+    fn plan(&self, name: &OsStr, arguments: &[OsString]) -> Result<Plan, String> {
+        let plan = Plan::new(arguments, &self.pipes, self.options.direction, self.env)?;
         if name.as_encoded_bytes().starts_with(b"-") {
             let name = name.display();
-            return Some(format!("there is no option '{name}' (and a PROGRAM of that name is './{name}')"));
+            return Err(format!("there is no option '{name}' (and a PROGRAM of that name is './{name}')"));
         }
-        (self.options.must_see_bytes() && !plan.has_bridge()).then(|| {
-            "'-i', '-q', '-x', '--log', '-p', '--stats' and messages are about {in} and {out}, which are not there"
-                .into()
-        })
+        if self.options.must_see_bytes() && !plan.has_bridge() {
+            return Err("'-i', '-q', '-x', '--log', '-p', '--stats' and messages are about {in} and {out}, \
+                        which are not there"
+                .into());
+        }
+        Ok(plan)
     }
 
     /// Moves bytes until the child has ended, and ends as it did.
