@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Scratch, Starter, noise};
+use crate::harness::{PIPETOOL, Scratch, Side, Starter, is_asleep, noise, until};
 
 #[test]
 fn one_client_after_another() {
@@ -71,7 +71,7 @@ fn a_clients_trouble_is_said_and_is_not_the_next_ones() {
     let mut rude = UnixStream::connect(scratch.path("x")).unwrap();
     server.says("connected");
     server.write("unread");
-    crate::harness::until("the bytes to arrive", || rustix::io::ioctl_fionread(&rude).unwrap() == 6);
+    until("the bytes to arrive", || rustix::io::ioctl_fionread(&rude).unwrap() == 6);
     rude.write_all(b"last words;").unwrap();
     drop(rude);
     server.says("left without reading");
@@ -101,22 +101,29 @@ fn ready_fd_gets_a_newline_once_a_client_can_connect() {
     scratch.pipetool(["serve", "--ready-fd", "-1", "x"]).run("").code(2);
 }
 
+/// A server whose number of open files can be limited while it runs.
+fn limited_server(scratch: &Scratch, options: &[&str]) -> Side {
+    let command = ["--nofile=4096", PIPETOOL, "serve", "-v", "./x"];
+    let server = scratch.program("prlimit", command.iter().chain(options)).start();
+    server.says("listening on");
+    server
+}
+
+fn limit(scratch: &Scratch, server: &Side, soft: u32) {
+    let (pid, limit) = (server.child.id().to_string(), format!("--nofile={soft}:4096"));
+    scratch.program("prlimit", ["--pid", &pid, &limit]).run("").ok();
+}
+
 #[test]
 fn without_descriptors_clients_wait_until_there_are_some() {
     let scratch = Scratch::new();
-    let server =
-        scratch.program("prlimit", ["--nofile=4096", crate::harness::PIPETOOL, "serve", "-k", "-v", "./x"]).start();
-    server.says("listening on");
-    let limit = |soft| {
-        let limit = format!("--nofile={soft}:4096");
-        scratch.program("prlimit", ["--pid", &server.child.id().to_string(), &limit]).run("").ok();
-    };
-    limit(4);
+    let server = limited_server(&scratch, &["-k"]);
+    limit(&scratch, &server, 4);
     let client = scratch.pipetool(["connect", "./x"]).open_stdin().start();
-    crate::harness::until("the client to connect", || {
+    until("the client to connect", || {
         std::fs::read_to_string("/proc/net/unix").is_ok_and(|table| table.matches("./x").count() > 1)
     });
-    limit(1024);
+    limit(&scratch, &server, 1024);
     server.says("connected");
     client.end_after_stdin().ok();
 }
@@ -125,12 +132,8 @@ fn without_descriptors_clients_wait_until_there_are_some() {
 #[test]
 fn without_descriptors_the_wait_still_ends() {
     let scratch = Scratch::new();
-    let server = scratch
-        .program("prlimit", ["--nofile=4096", crate::harness::PIPETOOL, "serve", "-v", "-w", "1", "./x"])
-        .start();
-    server.says("listening on");
-    let pid = server.child.id().to_string();
-    scratch.program("prlimit", ["--pid", &pid, "--nofile=4:4096"]).run("").ok();
+    let server = limited_server(&scratch, &["-w", "1"]);
+    limit(&scratch, &server, 4);
     let _client = UnixStream::connect(scratch.path("x")).unwrap();
     server.end().code(124).says(&["no client came within 1s"]);
 }
@@ -138,21 +141,15 @@ fn without_descriptors_the_wait_still_ends() {
 #[test]
 fn a_client_that_waits_for_descriptors_is_served_in_the_end() {
     let scratch = Scratch::new();
-    let server =
-        scratch.program("prlimit", ["--nofile=4096", crate::harness::PIPETOOL, "serve", "-k", "-v", "./x"]).start();
-    server.says("listening on");
+    let server = limited_server(&scratch, &["-k"]);
     let pid = server.child.id();
     let is_open = |number: u32| std::fs::exists(format!("/proc/{pid}/fd/{number}")).unwrap();
     let next = (3..1000).find(|&number| !is_open(number)).unwrap();
-    let limit = |soft: u32| {
-        let limit = format!("--nofile={soft}:4096");
-        scratch.program("prlimit", ["--pid", &pid.to_string(), &limit]).run("").ok();
-    };
     // Room for the connection alone.
-    limit(next + 1);
+    limit(&scratch, &server, next + 1);
     let client = scratch.pipetool(["connect", "./x"]).open_stdin().start();
-    crate::harness::until("the connection to be taken", || is_open(next));
-    limit(1024);
+    until("the connection to be taken", || is_open(next));
+    limit(&scratch, &server, 1024);
     server.says("connected");
     client.end_after_stdin().ok();
 }
@@ -191,8 +188,6 @@ fn buffer_size_is_the_kernels() {
     std::thread::spawn(move || drop(stdin.write_all(&noise(1, 1_000_000))));
     let arrived = || rustix::io::ioctl_fionread(&peer).unwrap();
     // It stops where 16 KiB, which the kernel doubles for its own needs, are full: by default at 200.
-    crate::harness::until("the buffer to be full", || {
-        arrived() > 8_000 && crate::harness::is_asleep(server.child.id())
-    });
+    until("the buffer to be full", || arrived() > 8_000 && is_asleep(server.child.id()));
     assert!(arrived() <= 32 * 1024, "{}", arrived());
 }
