@@ -355,8 +355,9 @@ impl Collected {
 /// Are all threads of a process in state S?
 pub fn is_asleep(pid: u32) -> bool {
     fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
-        let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
-        stat.rsplit(") ").next().unwrap().starts_with('S')
+        // A thread that ends meanwhile was awake: look again.
+        let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
+        stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('S'))
     })
 }
 
