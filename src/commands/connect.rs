@@ -36,15 +36,16 @@ pub(crate) struct Connect {
 impl Connect {
     pub(crate) fn run(&self) -> Result<Exit> {
         let options = &self.options;
-        let failed = || format!("could not connect to {}", options.whole_name());
-        let seek = Seek::new(&options.pipe, options.manner()).with_context(failed)?;
-        let sessions = Sessions::new(&options.bridge, &options.pipe)?;
+        let failed = || format!("could not connect to {}", options.meeting.whole_name());
+        let seek = Seek::new(&options.meeting.pipe, options.manner()).with_context(failed)?;
+        let sessions = Sessions::new(&options.bridge, &options.meeting.pipe)?;
         let program = Program::typed(&self.command, options, &sessions);
         interrupt::watch().context("could not watch for signals")?;
         let mut local = stdio::open();
         let stdout = local.sink.as_ref().filter(|_| program.is_none() && options.receives());
-        let waited =
-            seek.connect(options.wait.limit(), stdout, |seen| self.say_what_we_wait_for(seen)).with_context(failed)?;
+        let waited = seek
+            .connect(options.meeting.wait.limit(), stdout, |seen| self.say_what_we_wait_for(seen))
+            .with_context(failed)?;
         match (waited, program) {
             (Waited::NobodyReads | Waited::Woken, _) => Ok(Exit::StdoutClosed),
             (Waited::Found(pipe), Some(program)) => program.take_over(pipe),
@@ -57,8 +58,8 @@ impl Connect {
     /// Somebody who sits and waits may have mistyped the name. Who gave `--wait` gets an answer anyway.
     fn say_what_we_wait_for(&self, seen: Seen) {
         let options = &self.options;
-        let Ok(place) = options.pipe.place() else { return };
-        if options.wait != Patience::Forever {
+        let Ok(place) = options.meeting.pipe.place() else { return };
+        if options.meeting.wait != Patience::Forever {
             return;
         }
         let what = match seen {
@@ -68,7 +69,7 @@ impl Connect {
             Seen::NoWriter => "a FIFO is there that nobody writes to",
             Seen::NoReader => "a FIFO is there that nobody reads",
         };
-        let elsewhere = match &options.pipe {
+        let elsewhere = match &options.meeting.pipe {
             PipeAddress::Name(name) if seen == Seen::Nothing => find_elsewhere(name, &place),
             _ => None,
         };

@@ -13,9 +13,9 @@ use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
 use crate::progress::When;
 use crate::{stderr, stdio};
 
-/// What every command takes that bridges one named pipe.
+/// Which pipe, and how to meet the other side.
 #[derive(Args, Debug)]
-pub(crate) struct PipeOptions {
+pub(crate) struct MeetingOptions {
     /// The pipe: NAME (where .NET looks for it), a PATH with a '/', @NAME, unix:PATH or \\.\pipe\NAME
     #[arg(value_name = "PIPE", value_parser = OsStringValueParser::new().try_map(|typed| values::pipe_address(&typed)))]
     pub(crate) pipe: PipeAddress,
@@ -23,11 +23,6 @@ pub(crate) struct PipeOptions {
     /// How long to wait for the other side; 0 tries once. Exit code 124 when it is over
     #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
     pub(crate) wait: Patience,
-
-    /// Is stdin's end passed on? 'never' is for servers that drop a client which half-closes (ssh-agent, Node)
-    #[arg(long, value_name = "auto|never", default_value = "auto", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["auto", "never"]).map(|when| values::finish(&when)))]
-    pub(crate) finish: Finish,
 
     /// Who may be at the other end: this user (and root), anybody, or the user NAME. Unless told, user for a
     /// NAME and @NAME, which all users share, and any for a PATH, whose permissions decide
@@ -39,18 +34,74 @@ pub(crate) struct PipeOptions {
     #[arg(short, long, value_name = "byte|message", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["byte", "message"]).map(|text| values::mode(&text)))]
     pub(crate) mode: Option<Mode>,
+}
+
+/// What every command takes that bridges one named pipe.
+#[derive(Args, Debug)]
+pub(crate) struct PipeOptions {
+    #[command(flatten)]
+    pub(crate) meeting: MeetingOptions,
+
+    /// Is stdin's end passed on? 'never' is for servers that drop a client which half-closes (ssh-agent, Node)
+    #[arg(long, value_name = "auto|never", default_value = "auto", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["auto", "never"]).map(|when| values::finish(&when)))]
+    pub(crate) finish: Finish,
 
     #[command(flatten)]
     pub(crate) bridge: BridgeOptions,
 }
 
-/// Messages on a pipe, and how they look on stdin and stdout.
+/// One connection: how long it may take, what is said of it.
 #[derive(Args, Debug)]
-pub(crate) struct MessageOptions {
+pub(crate) struct ConnectionOptions {
+    /// Give up (124) when no byte has moved either way for this long, counted from the connection on
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::idle)]
+    pub(crate) idle_timeout: Patience,
+
+    /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
+    pub(crate) quit_after: Patience,
+
+    /// Kernel buffers of the pipe, such as 64KiB or 1MB
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub(crate) buffer_size: Option<usize>,
+
+    /// Print a line at the end: bytes, time, rate
+    #[arg(long, value_name = "json", num_args = 0..=1, require_equals = true, default_missing_value = "text",
+          hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["text", "json"]).map(|text| values::statistics(&text)))]
+    pub(crate) stats: Option<Statistics>,
+
+    /// Say what happens, on stderr
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// Messages on a pipe.
+#[derive(Args, Debug)]
+pub(crate) struct FramingOptions {
     /// How messages are delimited on a byte pipe: none, u8, u16le, u16be, u32le, u32be, u64le, u64be, varint,
     /// lines, crlf, nul, netstring, content-length, length (u32le, as BitConverter), or TYPE@OFFSET+N
     #[arg(short, long, value_name = "F", value_parser = values::framing)]
     framing: Option<OnPipe>,
+
+    /// Refuse larger messages
+    #[arg(long, value_name = "SIZE", value_parser = values::size, default_value = "64MiB")]
+    pub(crate) max_message: usize,
+}
+
+impl FramingOptions {
+    /// The framing on the pipe, `none` being none.
+    pub(crate) fn framing(&self) -> Option<Framing> {
+        self.framing.and_then(|OnPipe(framing)| framing)
+    }
+}
+
+/// Messages on a pipe, and how they look on stdin and stdout.
+#[derive(Args, Debug)]
+pub(crate) struct MessageOptions {
+    #[command(flatten)]
+    pub(crate) framing: FramingOptions,
 
     /// How those messages look on stdin and stdout: lines, whole, base64, hex, or any framing [default: lines]
     #[arg(long, value_name = "F", value_parser = values::form)]
@@ -60,21 +111,12 @@ pub(crate) struct MessageOptions {
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
-    /// Refuse larger messages
-    #[arg(long, value_name = "SIZE", value_parser = values::size, default_value = "64MiB")]
-    pub(crate) max_message: usize,
-
     /// Drop a byte order mark in front of the first message received (.NET's StreamWriter)
     #[arg(long)]
     pub(crate) strip_bom: bool,
 }
 
 impl MessageOptions {
-    /// The framing on the pipe, `none` being none.
-    pub(crate) fn framing(&self) -> Option<Framing> {
-        self.framing.and_then(|OnPipe(framing)| framing)
-    }
-
     pub(crate) fn stdio(&self) -> Form {
         self.stdio.unwrap_or(Form::Framed(Framing::Lines))
     }
@@ -94,32 +136,17 @@ pub(crate) struct BridgeOptions {
           value_parser = PossibleValuesParser::new(["in", "out", "inout"]).map(|text| values::direction(&text)))]
     pub(crate) direction: Option<Direction>,
 
-    /// Give up (124) when no byte has moved either way for this long, counted from the connection on
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::idle)]
-    pub(crate) idle_timeout: Patience,
-
-    /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
-    pub(crate) quit_after: Patience,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionOptions,
 
     #[command(flatten)]
     pub(crate) messages: MessageOptions,
-
-    /// Kernel buffers of the pipe, such as 64KiB or 1MB
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
-    pub(crate) buffer_size: Option<usize>,
 
     /// A live bar on stderr: bytes, rate, time (auto: only on a terminal, and not for what is over at once)
     #[arg(short, long, value_name = "auto|always|never", num_args = 0..=1, require_equals = true,
           default_missing_value = "auto", default_value = "never", hide_default_value = true, hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["auto", "always", "never"]).map(|text| values::when(&text)))]
     pub(crate) progress: When,
-
-    /// Print a line at the end: bytes, time, rate
-    #[arg(long, value_name = "json", num_args = 0..=1, require_equals = true, default_missing_value = "text",
-          hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(["text", "json"]).map(|text| values::statistics(&text)))]
-    pub(crate) stats: Option<Statistics>,
 
     /// Show what passes, both ways, on stderr as hexdump -C does
     #[arg(short = 'x', long)]
@@ -128,27 +155,19 @@ pub(crate) struct BridgeOptions {
     /// Write that to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
-
-    /// Say what happens, on stderr
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
 }
 
-impl PipeOptions {
-    pub(crate) fn manner(&self) -> Manner {
+impl MeetingOptions {
+    /// `direction` is what the user said of it; `messages` whether they are told apart in the bytes.
+    pub(crate) fn manner(&self, direction: Option<Direction>, framed: bool, buffer_size: Option<usize>) -> Manner {
         Manner {
-            direction: self.bridge.direction,
+            direction,
             guess: stdio::way_of_redirection(),
             // Before a server is bothered that keeps messages apart itself.
-            mode: self.mode.or(self.bridge.messages.framing().map(|_| Mode::Byte)),
+            mode: self.mode.or(framed.then_some(Mode::Byte)),
             rule: self.peer.unwrap_or_else(|| default_rule(&self.pipe)),
-            buffer_size: self.bridge.buffer_size,
+            buffer_size,
         }
-    }
-
-    /// Does anything come to stdout?
-    pub(crate) fn receives(&self) -> bool {
-        self.bridge.direction().receives()
     }
 
     /// The pipe as it was typed, and where that is if it does not say so itself.
@@ -158,9 +177,30 @@ impl PipeOptions {
             _ => format!("'{}'", self.pipe),
         }
     }
+}
+
+impl PipeOptions {
+    pub(crate) fn manner(&self) -> Manner {
+        let framed = self.bridge.messages.framing.framing().is_some();
+        self.meeting.manner(self.bridge.direction, framed, self.bridge.connection.buffer_size)
+    }
+
+    /// Does anything come to stdout?
+    pub(crate) fn receives(&self) -> bool {
+        self.bridge.direction().receives()
+    }
 
     pub(crate) fn rules(&self, keep_open: bool) -> Rules {
         Rules { finish: self.finish, keep_open, ..self.bridge.rules() }
+    }
+}
+
+impl ConnectionOptions {
+    /// A line about what happens, for those who asked for it.
+    pub(crate) fn notice(&self, line: impl FnOnce() -> String) {
+        if self.verbose {
+            stderr::say(&line());
+        }
     }
 }
 
@@ -172,8 +212,8 @@ impl BridgeOptions {
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             finish: Finish::Auto,
-            idle_timeout: self.idle_timeout.limit(),
-            quit_after: self.quit_after.limit(),
+            idle_timeout: self.connection.idle_timeout.limit(),
+            quit_after: self.connection.quit_after.limit(),
             keep_open: false,
             forgives_loss: false,
         }
@@ -181,21 +221,18 @@ impl BridgeOptions {
 
     /// Does anything that was asked for need the bytes to pass through this process?
     pub(crate) fn must_see_bytes(&self) -> bool {
-        let timed = self.idle_timeout.limit().or(self.quit_after.limit()).is_some();
+        let timed = self.connection.idle_timeout.limit().or(self.connection.quit_after.limit()).is_some();
         let shown = self.hex || self.log.is_some() || self.progress != When::Never;
-        let messages = self.messages.framing().is_some() || self.messages.is_asked_for();
-        timed || shown || messages || self.stats.is_some()
+        let messages = self.messages.framing.framing().is_some() || self.messages.is_asked_for();
+        timed || shown || messages || self.connection.stats.is_some()
     }
 
     pub(crate) fn log_name(&self) -> String {
         self.log.as_ref().map(|path| format!("'{}'", path.display())).unwrap_or_default()
     }
 
-    /// A line about what happens, for those who asked for it.
     pub(crate) fn notice(&self, line: impl FnOnce() -> String) {
-        if self.verbose {
-            stderr::say(&line());
-        }
+        self.connection.notice(line);
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(&self) -> Result<Exit> {
         let ready = self.ready_handle()?;
-        let sessions = Sessions::new(&self.options.bridge, &self.options.pipe)?;
+        let sessions = Sessions::new(&self.options.bridge, &self.options.meeting.pipe)?;
         let program = Program::typed(&self.command, &self.options, &sessions);
         let name = OwnedName::default();
         let _removed_at_death = interrupt::at_death({
@@ -164,12 +164,12 @@ impl Serve {
 
     fn listen(&self, name: &OwnedName) -> Result<Listener> {
         let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
-        Listener::bind(&self.options.pipe, self.options.manner(), access, self.keep_open, name)
-            .with_context(|| format!("could not serve {}", self.options.whole_name()))
+        Listener::bind(&self.options.meeting.pipe, self.options.manner(), access, self.keep_open, name)
+            .with_context(|| format!("could not serve {}", self.options.meeting.whole_name()))
     }
 
     fn announce(&self, ready: Option<ReadyHandle>) -> Result<()> {
-        if let Ok(place) = self.options.pipe.place() {
+        if let Ok(place) = self.options.meeting.pipe.place() {
             self.options.bridge.notice(|| format!("listening on '{place}'"));
         }
         ready.map_or(Ok(()), ReadyHandle::ready).context("could not write to '--ready-fd'")
@@ -179,7 +179,9 @@ impl Serve {
         let options = &self.options;
         let stdout = stdout.filter(|_| options.receives());
         listener
-            .accept(options.wait.limit(), wake, stdout, |refusal| stderr::say(&format!("refused a client: {refusal}")))
-            .with_context(|| format!("could not serve {}", options.whole_name()))
+            .accept(options.meeting.wait.limit(), wake, stdout, |refusal| {
+                stderr::say(&format!("refused a client: {refusal}"))
+            })
+            .with_context(|| format!("could not serve {}", options.meeting.whole_name()))
     }
 }

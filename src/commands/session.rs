@@ -60,7 +60,7 @@ impl<'a> Sessions<'a> {
         let number = self.count.fetch_add(1, SeqCst) + 1;
         let meter = Arc::new(Meter::start());
         let summary = {
-            let (meter, format, name) = (Arc::clone(&meter), options.stats, self.name.clone());
+            let (meter, format, name) = (Arc::clone(&meter), options.connection.stats, self.name.clone());
             move || statistics(&meter, format, &name, peer)
         };
         let told_at_death = interrupt::at_death({
@@ -87,7 +87,8 @@ impl<'a> Sessions<'a> {
 
         drop((told_at_death, bar));
         stderr::show(&summary());
-        options.notice(|| if options.stats.is_some() { "closed".into() } else { format!("closed: {meter}") });
+        options
+            .notice(|| if options.connection.stats.is_some() { "closed".into() } else { format!("closed: {meter}") });
         match (ended, self.dump.take_error()) {
             (Ok(Session::Idle), _) => Err(self.idle()),
             (Ok(_), Some(error)) => {
@@ -120,7 +121,7 @@ impl<'a> Sessions<'a> {
         shown: &Observer<'b>,
     ) -> Result<Option<(Messenger<'b>, Messenger<'b>)>> {
         let wanted = &self.options.messages;
-        let form = match (pipe.mode, wanted.framing()) {
+        let form = match (pipe.mode, wanted.framing.framing()) {
             // A --framing has asked for a byte pipe.
             (Mode::Message, _) => Form::Kept,
             (Mode::Byte, Some(framing)) => Form::Framed(framing),
@@ -134,7 +135,7 @@ impl<'a> Sessions<'a> {
             LocalKind::Command => ("COMMAND", "COMMAND"),
             LocalKind::Filter | LocalKind::Terminal => ("stdin", "stdout"),
         };
-        let (stdio, largest) = (wanted.stdio(), wanted.max_message);
+        let (stdio, largest) = (wanted.stdio(), wanted.framing.max_message);
         let begun = local.unsent.take();
         let to_peer = begun.unwrap_or_else(|| Translator::new(stdio, form, largest).showing(shown.sent.is_some()));
         let from_peer = Translator::new(form, stdio, largest)
@@ -148,7 +149,7 @@ impl<'a> Sessions<'a> {
     }
 
     fn idle(&self) -> Error {
-        let limit = humantime::format_duration(self.options.idle_timeout.limit().unwrap_or_default());
+        let limit = humantime::format_duration(self.options.connection.idle_timeout.limit().unwrap_or_default());
         anyhow!(io::Error::new(io::ErrorKind::TimedOut, format!("no byte has moved for {limit}")))
             .context(format!("could not go on with '{}'", self.name))
     }
