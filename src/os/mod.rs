@@ -6,6 +6,7 @@
 #![cfg_attr(windows, allow(dead_code, reason = "the Windows twin does not connect yet"))]
 
 use std::io;
+use std::path::Path;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
@@ -37,19 +38,31 @@ pub(crate) use imp::{
     end_politely,         // asks a child to end
     exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
+    give_all,             // writes, waiting for room, for so long
+    give_name,            // puts a nameless file where it is to be
     group_id,             // a group by name
     hand_over,            // gives such handles to a child, and nothing else
     handle_path,          // the path by which a child can open one
     is_pipe,              // is a file a socket or a FIFO?
+    is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident
+    mode_of,              // a file's permission bits
+    name_bytes,           // a file's name for a peer
+    name_from,            // and from it
+    nameless_file,        // a file that nobody sees yet, where there are such
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
+    ordinary_permissions, // a new file's, if nobody says any
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
     pump_messages,        // moves messages likewise
     raise_handle_limit,   // room for many clients
+    set_mode,             // gives a file such bits
     signal_child,         // passes a signal on
+    stdout_was_closed,    // had we no stdout when we started?
     survive_quit,         // leaves SIGQUIT to a child
+    sync_directory,       // has a new name outlive a power cut
+    take_some,            // reads, waiting for data, for so long
     try_say,              // a line on stderr, if it has room
     user_id,              // a user by name
     user_name,            // a user's name
@@ -78,6 +91,11 @@ pub(crate) enum Accepted {
     Woken,
     /// Nobody reads what would be written to our own stdout.
     NobodyReads,
+}
+
+/// The directory that a file is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Is shown bytes that have passed.
@@ -135,6 +153,19 @@ pub(crate) enum Ended {
     ReadFailed(io::Error),
     /// Writing failed. The source keeps what it could not deliver.
     WriteFailed(io::Error),
+}
+
+/// Why a step of a conversation was not made.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// There is no more to read.
+    Ended,
+    /// Nobody reads any more.
+    Closed,
+    /// It took too long.
+    TimedOut,
+    /// It failed.
+    Failed(io::Error),
 }
 
 /// What one attempt to connect found.

@@ -9,11 +9,11 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 
 use super::fifo::{self, Fifo};
-use super::name::{directory_of, explained, what_it_is};
+use super::name::{explained, what_it_is};
 use super::place::Place;
 use super::stream::{self, Stream};
 use super::{handles, packets};
-use crate::os::{Attempt, Mode, OneWay, Seen};
+use crate::os::{Attempt, Mode, OneWay, Seen, directory_of};
 
 /// Looks for a server, as often as it is asked to.
 #[derive(Debug)]

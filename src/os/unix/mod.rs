@@ -7,6 +7,7 @@ mod children;
 mod connector;
 mod ends;
 mod fifo;
+mod files;
 mod handles;
 mod listener;
 mod name;
@@ -20,6 +21,7 @@ mod signals;
 mod sink;
 mod source;
 mod stdio;
+mod steps;
 mod stream;
 mod wake;
 
@@ -29,6 +31,9 @@ pub(crate) use children::{
 };
 pub(crate) use connector::Connector;
 pub(crate) use fifo::is_pipe;
+pub(crate) use files::{
+    give_name, is_sparse, mode_of, name_bytes, name_from, nameless_file, ordinary_permissions, set_mode, sync_directory,
+};
 pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use listener::{Access, Listener};
 pub(crate) use name::OwnedName;
@@ -39,7 +44,8 @@ pub(crate) use ready::ReadyHandle;
 pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
 pub(crate) use sink::Sink;
 pub(crate) use source::Source;
-pub(crate) use stdio::try_say;
+pub(crate) use stdio::{stdout_was_closed, try_say};
+pub(crate) use steps::{give_all, take_some};
 pub(crate) use stream::{Connection, Stream};
 pub(crate) use wake::Wake;
 

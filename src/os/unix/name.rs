@@ -19,6 +19,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::place::Place;
 use super::procfs;
+use crate::os::directory_of;
 
 /// How long a starter waits for others that take over a stale name in the same directory.
 const TAKE_OVER_PATIENCE: Duration = Duration::from_secs(5);
@@ -196,10 +197,6 @@ pub(super) fn explained(error: io::Error, path: &Path) -> io::Error {
         return io::Error::new(error.kind(), format!("there is no directory '{}'", directory.display()));
     }
     error
-}
-
-pub(super) fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -22,10 +22,10 @@ use super::wake::Wake;
 use crate::os::{Ended, Translate, Watch};
 
 /// How often a background job looks whether the terminal has become its own.
-const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 
 /// How often a peer whose queue is full is written to all the same.
-const FULL_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const FULL_PAUSE: Duration = Duration::from_millis(250);
 
 /// What poll always reports: the other side does not take any more.
 pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
@@ -135,15 +135,19 @@ fn write_some(sink: &mut Sink, bytes: &[u8], wake: &Wake) -> Result<usize, Ended
             Err(Errno::AGAIN) => wait_for_room(sink, wake)?,
             Err(Errno::INTR) => {}
             Err(Errno::PIPE) => return Err(Ended::SinkClosed),
-            Err(Errno::MSGSIZE | Errno::NOBUFS) => {
-                return Err(Ended::WriteFailed(io::Error::other(format!(
-                    "a message of {} bytes is more than the kernel takes ({}): a --framing has no such limit",
-                    bytes.len(),
-                    sink.largest_message()
-                ))));
-            }
-            Err(error) => return Err(Ended::WriteFailed(error.into())),
+            Err(error) => return Err(Ended::WriteFailed(write_error(sink, error, bytes.len()))),
         }
+    }
+}
+
+/// Why a write of so many bytes failed, in the user's words where the kernel's would not help.
+pub(super) fn write_error(sink: &Sink, error: Errno, length: usize) -> io::Error {
+    match error {
+        Errno::MSGSIZE | Errno::NOBUFS => io::Error::other(format!(
+            "a message of {length} bytes is more than the kernel takes ({}): a --framing has no such limit",
+            sink.largest_message()
+        )),
+        error => error.into(),
     }
 }
 

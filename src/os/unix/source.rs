@@ -105,7 +105,8 @@ impl Source {
         self.ended
     }
 
-    pub(super) fn delivered(&mut self, count: usize) {
+    /// So many of them have arrived where they should.
+    pub(crate) fn delivered(&mut self, count: usize) {
         self.taken.start += count;
     }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -10,6 +11,27 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::Shutdown;
 
 use super::pump::poll;
+
+/// Was stdout closed when this process began? Rust opens /dev/null in its place before main, so this is asked
+/// before Rust does anything.
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+#[used]
+// SAFETY: functions in this section are called at the start, one after another (ELF gABI, "Initialization and
+// Termination Functions"; Mach-O's mod_init_func); this one makes a system call and stores its answer.
+#[cfg_attr(target_os = "linux", unsafe(link_section = ".init_array"))]
+#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
+static LOOK_AT_STDOUT: extern "C" fn() = look_at_stdout;
+
+extern "C" fn look_at_stdout() {
+    let is_closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
+    STDOUT_WAS_CLOSED.store(is_closed, Relaxed);
+}
+
+/// Was stdout closed when this process began?
+pub(crate) fn stdout_was_closed() -> bool {
+    STDOUT_WAS_CLOSED.load(Relaxed)
+}
 
 /// Tells whoever reads our stdout that no more comes, though we stay.
 pub(super) fn finish_stdout() -> io::Result<()> {

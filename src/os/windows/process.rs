@@ -59,6 +59,11 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// A process without a console has none.
+pub(crate) fn stdout_was_closed() -> bool {
+    false
+}
+
 pub(crate) fn try_say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

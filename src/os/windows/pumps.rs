@@ -6,7 +6,7 @@ use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use super::not_yet;
-use crate::os::{Ended, Translate, Watch};
+use crate::os::{Ended, Stopped, Translate, Watch};
 
 #[derive(Debug)]
 pub(crate) struct Source;
@@ -27,6 +27,8 @@ impl Source {
     pub(crate) fn undelivered(&self) -> &[u8] {
         &[]
     }
+
+    pub(crate) fn delivered(&mut self, _: usize) {}
 
     pub(crate) fn length(&self) -> Option<u64> {
         None
@@ -76,4 +78,12 @@ pub(crate) fn pump(_: &mut Source, _: &mut Sink, _: &Wake, _: Watch<'_>) -> Ende
 
 pub(crate) fn pump_messages(_: &mut Source, _: &mut Sink, _: &Wake, _: Watch<'_>, _: &mut dyn Translate) -> Ended {
     Ended::ReadFailed(not_yet("moving messages"))
+}
+
+pub(crate) fn take_some(_: &mut Source, _: Option<&Sink>, _: Option<Duration>) -> Result<(), Stopped> {
+    Err(Stopped::Failed(not_yet("receiving")))
+}
+
+pub(crate) fn give_all(_: &mut Sink, _: &[u8], _: Option<Duration>, _: &dyn Fn(usize)) -> Result<(), Stopped> {
+    Err(Stopped::Failed(not_yet("sending")))
 }
