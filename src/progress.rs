@@ -92,6 +92,45 @@ pub(crate) enum When {
     Never,
 }
 
+/// What a bar is about, as far as it is known by now.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    moving: Moving,
+    about: Mutex<About>,
+}
+
+/// Which bytes a bar is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moving {
+    /// Both ways; if there is a total, it is of those that are sent.
+    Both,
+    Sent,
+    Received,
+}
+
+#[derive(Clone, Debug, Default)]
+struct About {
+    label: String,
+    /// How many bytes there will be.
+    total: Option<u64>,
+}
+
+impl Subject {
+    /// It is about bytes that are `moving`, of which there will be `total`.
+    pub(crate) fn new(moving: Moving, total: Option<u64>) -> Self {
+        Subject { moving, about: Mutex::new(About { label: String::new(), total }) }
+    }
+
+    /// It is about `label` now, and there will be `total` bytes in all.
+    pub(crate) fn is(&self, label: String, total: Option<u64>) {
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = About { label, total };
+    }
+
+    fn now(&self) -> About {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A bar on stderr that follows a meter until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Bar {
@@ -104,8 +143,8 @@ pub(crate) struct Bar {
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 impl Bar {
-    /// Follows `meter`; with `total` bytes to send, it knows when that will be done.
-    pub(crate) fn follow(meter: Arc<Meter>, total: Option<u64>, when: When) -> Option<Self> {
+    /// Follows `meter`; if `subject` says how many bytes there will be, it knows when that will be done.
+    pub(crate) fn follow(meter: Arc<Meter>, subject: Arc<Subject>, when: When) -> Option<Self> {
         let wanted = when == When::Always || (when == When::Auto && io::stderr().is_terminal());
         wanted.then(|| {
             let (over, hear) = channel();
@@ -113,11 +152,11 @@ impl Bar {
                 if when == When::Auto && hear.recv_timeout(SHOW_AFTER) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
-                let bar = drawn(total);
+                let bar = ProgressBar::with_draw_target(None, target());
                 *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
                 loop {
                     let is_over = hear.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout);
-                    update(&bar, &meter, total);
+                    update(&bar, &meter, &subject);
                     if is_over {
                         break;
                     }
@@ -138,31 +177,45 @@ impl Drop for Bar {
     }
 }
 
-fn drawn(total: Option<u64>) -> ProgressBar {
-    let target = if io::stderr().is_terminal() {
+fn target() -> ProgressDrawTarget {
+    if io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::term_like(Box::new(PlainStderr))
-    };
-    let template = match total {
-        Some(_) => {
-            "{binary_bytes} of {binary_total_bytes} [{wide_bar:.}] {binary_bytes_per_sec} {elapsed} ETA {eta}{msg}"
-        }
-        None => "{spinner} {msg} {binary_bytes_per_sec} {elapsed}",
-    };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(total, target).with_style(style.progress_chars("=> "))
+    }
 }
 
-fn update(bar: &ProgressBar, meter: &Meter, total: Option<u64>) {
-    let (sent, received) = (meter.sent(), meter.received());
-    let message = match total {
-        Some(_) if received == 0 => String::new(),
-        Some(_) => format!(", received {}", BinaryBytes(received)),
-        None => format!("sent {}, received {}", BinaryBytes(sent), BinaryBytes(received)),
+fn style(total: Option<u64>) -> ProgressStyle {
+    let template = match total {
+        Some(_) => {
+            "{prefix}{binary_bytes} of {binary_total_bytes} [{wide_bar:.}] {binary_bytes_per_sec} {elapsed} ETA {eta}{msg}"
+        }
+        None => "{spinner} {prefix}{msg} {binary_bytes_per_sec} {elapsed}",
     };
-    bar.set_message(message);
-    bar.set_position(if total.is_some() { sent } else { sent + received });
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+fn update(bar: &ProgressBar, meter: &Meter, subject: &Subject) {
+    let (About { label, total }, sent, received) = (subject.now(), meter.sent(), meter.received());
+    let (mine, other) = match subject.moving {
+        Moving::Both => (sent, received),
+        Moving::Sent => (sent, 0),
+        Moving::Received => (received, 0),
+    };
+    if bar.length() != total || bar.position() == 0 {
+        bar.set_style(style(total));
+        total.map_or_else(|| bar.unset_length(), |total| bar.set_length(total));
+    }
+    bar.set_prefix(label);
+    bar.set_message(match total {
+        Some(_) if other == 0 => String::new(),
+        Some(_) => format!(", received {}", BinaryBytes(other)),
+        None if subject.moving == Moving::Both => {
+            format!("sent {}, received {}", BinaryBytes(sent), BinaryBytes(received))
+        }
+        None => BinaryBytes(mine).to_string(),
+    });
+    bar.set_position(if total.is_some() { mine } else { sent + received });
     bar.tick();
 }
 

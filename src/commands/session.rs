@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::framing::{Form, Translator};
 use crate::os::{self, Mode, Peer};
 use crate::pipe::{PipeEnds, PipeStream};
-use crate::progress::{Bar, Meter};
+use crate::progress::{Bar, Meter, Moving, Subject};
 use crate::{interrupt, stderr};
 
 /// What belongs to all sessions of a process.
@@ -68,7 +68,8 @@ impl<'a> Sessions<'a> {
             move || os::try_say(&summary())
         });
         options.notice(|| format!("connected to {peer_name}"));
-        let bar = Bar::follow(Arc::clone(&meter), local.length(), options.progress);
+        let subject = Arc::new(Subject::new(Moving::Both, local.length()));
+        let bar = Bar::follow(Arc::clone(&meter), subject, options.progress);
 
         let (sent, received) = (self.dump.direction(number, ">"), self.dump.direction(number, "<"));
         let shown = self.dump.is_wanted();
