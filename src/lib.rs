@@ -8,10 +8,12 @@
 //! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
 //! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
 //!
+//! `send` and `recv` hold a conversation in place of 3: `transfer`.
+//!
 //! Beside them: `framing` tells messages apart, `progress` counts what moves and `dump` shows it,
 //! `interrupt` cleans up when a signal ends us, and `stdio` is this process's own stdin and stdout.
 //!
-//! Imports point the way bytes go: `commands → bridge | framing | progress | dump | interrupt | stdio →
+//! Imports point the way bytes go: `commands → bridge | transfer | framing | progress | dump | interrupt | stdio →
 //! pipe → os`.
 //! Nothing below `commands` knows clap or anyhow.
 
@@ -29,6 +31,8 @@ mod pipe;
 mod progress;
 mod stderr;
 mod stdio;
+#[doc(hidden)] // for fuzz/, and nobody else
+pub mod transfer;
 
 /// Runs the program with this process's arguments, and leaves as it should: with its exit code (the table
 /// is in src/exit.rs), or by a signal where another filter would have died of it.

@@ -50,6 +50,17 @@ impl Seek {
         Ok(Seek { connector: Connector::new(address.place()?, manner.mode, manner.way(), manner.fifo_way())?, manner })
     }
 
+    /// Tries once, without ever waiting: what is to be seen where there is nobody to talk to yet.
+    ///
+    /// # Errors
+    /// What waiting cannot mend, and `PermissionDenied` for a server that the rule refuses.
+    pub(crate) fn attempt(&mut self) -> io::Result<Result<PipeStream, Seen>> {
+        match self.connector.attempt()? {
+            Attempt::Connected(stream) => PipeStream::checked(stream, &self.manner).map(Ok),
+            Attempt::NotYet(seen) => Ok(Err(seen)),
+        }
+    }
+
     /// Connects, waiting for a server that is not there yet or is busy: for `wait`, or for ever, but
     /// trying at least once. `waiting` is told once what is to be seen meanwhile. That nobody reads
     /// `stdout` any more ends the wait.
@@ -67,9 +78,9 @@ impl Seek {
         let mut pause = PAUSES.0;
         let mut told = false;
         loop {
-            let seen = match self.connector.attempt()? {
-                Attempt::Connected(stream) => return PipeStream::checked(stream, &self.manner).map(Waited::Found),
-                Attempt::NotYet(seen) => seen,
+            let seen = match self.attempt()? {
+                Ok(stream) => return Ok(Waited::Found(stream)),
+                Err(seen) => seen,
             };
             let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
             if left.is_some_and(|left| left.is_zero()) {

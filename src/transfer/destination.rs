@@ -1,0 +1,246 @@
+//! Where received items go: stdout, one file, or a directory. What a peer says of a name is not believed.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Trouble;
+use super::landing::{self, Landing};
+use super::wire::{Item, ItemKind};
+use crate::os::{self, Sink, Stopped, directory_of};
+
+/// Where received items go.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    kind: Kind,
+    /// Does a new file take the place of one that has its name?
+    pub(crate) replaces: bool,
+    /// Does it keep the permissions and the time that the sender's had?
+    pub(crate) preserves: bool,
+    /// How long stdout may take nothing.
+    pub(crate) patience: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stdout { sink: Sink, is_terminal: bool },
+    File { path: PathBuf, is_taken: bool },
+    Directory(PathBuf),
+}
+
+/// One item's place.
+#[derive(Debug)]
+pub(super) enum Spot<'a> {
+    /// Behind what was there before.
+    Stdout { sink: &'a mut Sink, is_terminal: bool, ends_in_newline: bool, patience: Option<Duration> },
+    /// A file that will be there whole, or not at all.
+    Whole { landing: Landing, name: String, preserves: bool },
+    /// A device or a FIFO, which takes what comes.
+    Straight { sink: Sink, path: PathBuf },
+}
+
+impl Destination {
+    /// All goes to stdout, one item after another.
+    pub(crate) fn stdout() -> Self {
+        Destination::new(Kind::Stdout { sink: Sink::stdout(), is_terminal: io::stdout().is_terminal() })
+    }
+
+    /// One item is to be the file `path`.
+    pub(crate) fn file(path: &Path) -> Self {
+        Destination::new(Kind::File { path: path.to_owned(), is_taken: false })
+    }
+
+    /// Items become files in the directory `path`, under their own names.
+    pub(crate) fn directory(path: &Path) -> Self {
+        Destination::new(Kind::Directory(path.to_owned()))
+    }
+
+    fn new(kind: Kind) -> Self {
+        Destination { kind, replaces: false, preserves: false, patience: None }
+    }
+
+    /// Finds out before anybody sends anything whether it can be kept.
+    ///
+    /// # Errors
+    /// A missing directory, a directory in a file's place, a file that is there and not to be replaced.
+    pub(crate) fn check(&self) -> Result<(), Trouble> {
+        let failed = |path: &Path, why| Err(Trouble::with("could not write to", &path.display().to_string(), why));
+        match &self.kind {
+            Kind::Stdout { .. } if os::stdout_was_closed() => {
+                Err(Trouble::with("could not write to", "stdout", io::Error::other("it is closed")))
+            }
+            Kind::Stdout { .. } => Ok(()),
+            Kind::Directory(path) => match fs::metadata(path) {
+                Ok(found) if found.is_dir() => Ok(()),
+                Ok(_) => failed(path, io::Error::other("it is no directory: '-o' names a file")),
+                Err(error) => failed(path, error),
+            },
+            Kind::File { path, .. } => match fs::metadata(path) {
+                Ok(found) if found.is_dir() => failed(path, io::Error::other("it is a directory: use '-D'")),
+                Ok(found) if found.is_file() && !self.replaces => failed(path, landing::already_there()),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => failed(path, error),
+                _ if !directory_of(path).is_dir() => {
+                    let directory = directory_of(path).display();
+                    failed(path, io::Error::other(format!("there is no directory '{directory}'")))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// The stdout that it is.
+    pub(crate) fn sink(&self) -> Option<&Sink> {
+        match &self.kind {
+            Kind::Stdout { sink, .. } => Some(sink),
+            Kind::File { .. } | Kind::Directory(_) => None,
+        }
+    }
+
+    /// Makes room for `item`, the so many-th.
+    pub(super) fn place(&mut self, item: &Item, number: u64) -> Result<Spot<'_>, Trouble> {
+        let (path, name) = match &mut self.kind {
+            Kind::Stdout { sink, is_terminal } => {
+                let (is_terminal, patience) = (*is_terminal, self.patience);
+                return Ok(Spot::Stdout { sink, is_terminal, ends_in_newline: true, patience });
+            }
+            Kind::File { path, is_taken: true } => {
+                let more = io::Error::other("it is one file, and more than one comes: '-D' takes them");
+                return Err(Trouble::with("could not write to", &path.display().to_string(), more));
+            }
+            Kind::File { path, is_taken } => {
+                *is_taken = true;
+                if let Some(sink) = special_file(path)? {
+                    return Ok(Spot::Straight { sink, path: path.clone() });
+                }
+                (path.clone(), path.display().to_string())
+            }
+            Kind::Directory(directory) => {
+                let name = name_for(item, number)?;
+                let path = directory.join(&name);
+                let name = path.display().to_string();
+                (path, name)
+            }
+        };
+        let landing = Landing::begin(&path, self.replaces, item.sparse)
+            .map_err(|error| Trouble::with("could not write to", &name, error))?;
+        Ok(Spot::Whole { landing, name, preserves: self.preserves })
+    }
+}
+
+impl Spot<'_> {
+    /// The stdout that it is.
+    pub(super) fn sink(&self) -> Option<&Sink> {
+        match self {
+            Spot::Stdout { sink, .. } => Some(sink),
+            Spot::Whole { .. } | Spot::Straight { .. } => None,
+        }
+    }
+
+    /// Writes the next bytes of the item.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        match self {
+            Spot::Whole { landing, name, .. } => {
+                landing.write(bytes).map_err(|error| Trouble::with("could not write to", name, error))
+            }
+            Spot::Straight { sink, path } => give(sink, bytes, None, &path.display().to_string()),
+            Spot::Stdout { sink, is_terminal, ends_in_newline, patience } => {
+                if *is_terminal && is_binary(bytes) {
+                    let why = io::Error::other("it is a terminal, and this is no text: '-o FILE' keeps it");
+                    return Err(Trouble::with("could not write to", "stdout", why));
+                }
+                *ends_in_newline = bytes.ends_with(b"\n");
+                give(sink, bytes, *patience, "stdout")
+            }
+        }
+    }
+
+    /// All of `item` has come: where it is now, if that is a file.
+    pub(super) fn finish(self, item: &Item) -> Result<Option<PathBuf>, Trouble> {
+        match self {
+            Spot::Whole { landing, name, preserves } => landing
+                .finish(item, preserves)
+                .map(Some)
+                .map_err(|error| Trouble::with("could not write to", &name, error)),
+            Spot::Straight { path, .. } => Ok(Some(path)),
+            // Else the prompt would stand behind the text.
+            Spot::Stdout { sink, is_terminal: true, ends_in_newline: false, patience } => {
+                give(sink, b"\n", patience, "stdout").map(|()| None)
+            }
+            Spot::Stdout { .. } => Ok(None),
+        }
+    }
+}
+
+fn give(sink: &mut Sink, bytes: &[u8], patience: Option<Duration>, name: &str) -> Result<(), Trouble> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    os::give_all(sink, bytes, patience, &|_| {}).map_err(|stopped| match stopped {
+        Stopped::TimedOut => Trouble::Silent,
+        Stopped::Closed if name == "stdout" => Trouble::StdoutClosed,
+        Stopped::Closed | Stopped::Ended => Trouble::with("could not write to", name, io::ErrorKind::BrokenPipe.into()),
+        Stopped::Failed(error) => Trouble::with("could not write to", name, error),
+    })
+}
+
+/// Opens what is there, if it is neither a file nor nothing: that is written to and never replaced.
+fn special_file(path: &Path) -> Result<Option<Sink>, Trouble> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let opened = OpenOptions::new().write(true).open(path);
+        return match opened {
+            Ok(file) => Ok(Some(Sink::file(file))),
+            Err(error) => Err(Trouble::with("could not write to", &path.display().to_string(), error)),
+        };
+    }
+    Ok(None)
+}
+
+/// The name of `item` in a directory: the last component of what its sender calls it.
+fn name_for(item: &Item, number: u64) -> Result<OsString, Trouble> {
+    match item.kind {
+        ItemKind::Text | ItemKind::Stream => Ok(format!("item-{number}").into()),
+        ItemKind::File => safe_name(&item.name),
+    }
+}
+
+fn safe_name(said: &[u8]) -> Result<OsString, Trouble> {
+    let last = said.rsplit(|&byte| std::path::is_separator(byte.into())).next().unwrap_or_default();
+    let name = os::name_from(last);
+    if [&b""[..], b".", b".."].contains(&last) || name.to_string_lossy().chars().any(char::is_control) {
+        let said = String::from_utf8_lossy(said);
+        return Err(Trouble::with("could not write to", &said, io::Error::other("no file should have such a name")));
+    }
+    Ok(name)
+}
+
+/// What a terminal would do something with, instead of showing it.
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().any(|&byte| (byte < 0x20 && !b"\t\n\r\x0c".contains(&byte)) || byte == 0x7f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_its_last_component() {
+        for (said, name) in
+            [("a", "a"), ("/etc/x", "x"), ("../../x", "x"), ("a/b c", "b c"), ("-x", "-x"), ("..x", "..x")]
+        {
+            assert_eq!(safe_name(said.as_bytes()).unwrap(), name, "{said}");
+        }
+        for said in ["", ".", "..", "a/", "/", "a/..", "a\nb", "\x1b]0;x\x07", "a\0b", "\u{9b}31m"] {
+            assert!(safe_name(said.as_bytes()).is_err(), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_not_to_be_harmed() {
+        assert!(!is_binary("plain\ttext\r\n\u{e4}".as_bytes()));
+        for bytes in [&b"\x1b[31m"[..], b"\0", b"a\x7f", b"\x08"] {
+            assert!(is_binary(bytes));
+        }
+    }
+}

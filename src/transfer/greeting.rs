@@ -1,0 +1,80 @@
+//! Finding out whom there is to talk to: both sides say hello, and neither says more before it has heard the
+//! other's.
+
+use std::time::Duration;
+
+use super::wire::{HELLO_SIZE, Hello, Role, VERSION, may_be_hello};
+use super::{Channel, Trouble};
+
+/// A channel on which we have said hello, and listen.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    channel: Channel,
+    role: Role,
+    heard: Vec<u8>,
+}
+
+/// Whom we have met.
+#[derive(Debug)]
+pub(crate) enum Met {
+    /// Somebody of the other role.
+    Partner(Channel),
+    /// Somebody who wants the same as we: both have to go on waiting.
+    Rival(Channel),
+    /// Somebody who has said nothing yet.
+    Silent(Greeting),
+    /// Somebody who does not speak this protocol, as the first bytes show.
+    Stranger,
+    /// Somebody who left without a word.
+    Leaver,
+    /// Nobody: a server that let us wait, and then served no more.
+    Nobody,
+}
+
+impl Greeting {
+    /// Says hello as a `role`.
+    pub(crate) fn new(mut channel: Channel, role: Role) -> Result<Self, Trouble> {
+        let hello = Hello { version: VERSION, role, capabilities: 0 };
+        if channel.speaks() {
+            match channel.say(&hello.bytes()) {
+                // It may have said something before it left.
+                Ok(()) | Err(Trouble::Gone | Trouble::Reset) => {}
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        Ok(Greeting { channel, role, heard: Vec::new() })
+    }
+
+    /// Waits for the other's hello, for `patience`.
+    pub(crate) fn wait(mut self, patience: Option<Duration>) -> Result<Met, Trouble> {
+        if !self.channel.hears() {
+            return Ok(Met::Partner(self.channel));
+        }
+        self.channel.set_patience(patience);
+        while self.heard.len() < HELLO_SIZE {
+            match self.channel.hear(None) {
+                Ok(None) => return Ok(if self.heard.is_empty() { Met::Leaver } else { Met::Stranger }),
+                Ok(Some(words)) => {
+                    let count = words.len().min(HELLO_SIZE - self.heard.len());
+                    self.heard.extend_from_slice(&words[..count]);
+                    self.channel.heard(count);
+                }
+                Err(Trouble::Silent) => return Ok(Met::Silent(self)),
+                Err(Trouble::Reset) if self.heard.is_empty() => return Ok(Met::Nobody),
+                Err(trouble) => return Err(trouble),
+            }
+            if !may_be_hello(&self.heard) {
+                return Ok(Met::Stranger);
+            }
+        }
+        Ok(self.met())
+    }
+
+    fn met(self) -> Met {
+        match self.heard.first_chunk().map(Hello::parse) {
+            Some(Ok(hello)) if hello.role == self.role => Met::Rival(self.channel),
+            Some(Ok(_)) => Met::Partner(self.channel),
+            _ => Met::Stranger,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Transfers: items (files, texts, streams) that go from a sender to a receiver whole or not at all.
+//!
+//! What the two say to each other is [`wire`]'s, how it gets there `channel`'s. `greeting` finds out whom
+//! there is to talk to; `sender` and `receiver` are the two sides of the conversation, and `plain` of one
+//! with a peer that does not speak it. Where received bytes go, and that no half file is ever seen under
+//! its name, is `destination`'s and `landing`'s.
+//!
+//! Whoever finds that something is wrong says so to its user and to the peer, and the transfer is over: what
+//! was answered before that is safe, and nothing else has happened.
+
+mod channel;
+mod content;
+mod destination;
+mod greeting;
+mod landing;
+mod plain;
+mod receiver;
+mod sender;
+pub mod wire;
+
+use std::io;
+
+pub(crate) use channel::Channel;
+pub(crate) use content::Content;
+pub(crate) use destination::Destination;
+pub(crate) use greeting::{Greeting, Met};
+pub(crate) use plain::{Apart, PlainReceiver, PlainSender};
+pub(crate) use receiver::{Onlooker, Receiver};
+pub(crate) use sender::{Left, Sender};
+
+use crate::exit::reason;
+
+/// What kept a transfer from its end.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Something on our side: what could not be done, and why.
+    Here(String, io::Error),
+    /// What the peer says that is wrong on its side.
+    There(String),
+    /// What the peer says makes no sense.
+    Nonsense(String),
+    /// The peer has gone before all was done.
+    Gone,
+    /// The same, and it left unread what we had said.
+    Reset,
+    /// Nothing has moved for as long as it may take.
+    Silent,
+    /// Nobody reads our stdout any more.
+    StdoutClosed,
+}
+
+impl Trouble {
+    /// What could not be done with a file of that name.
+    pub(crate) fn with(what: &str, name: &str, error: io::Error) -> Self {
+        Trouble::Here(format!("{what} '{name}'"), error)
+    }
+
+    /// What is wrong here, for the user at the other side.
+    pub(crate) fn for_peer(&self) -> Option<String> {
+        match self {
+            Trouble::Here(what, error) => Some(format!("{what}: {}", reason(error))),
+            Trouble::StdoutClosed => Some("nobody reads its stdout any more".into()),
+            Trouble::Nonsense(what) => Some(format!("it does not understand {what}")),
+            Trouble::Silent => Some("it has waited long enough (--idle-timeout)".into()),
+            Trouble::There(_) | Trouble::Gone | Trouble::Reset => None,
+        }
+    }
+}
+
+impl From<wire::Nonsense> for Trouble {
+    fn from(nonsense: wire::Nonsense) -> Self {
+        Trouble::Nonsense(nonsense.0)
+    }
+}
+
+/// An item that has arrived, for those who want to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrived {
+    /// What it is called; a text and a stream have no name.
+    pub(crate) name: Option<String>,
+    /// How many bytes it had.
+    pub(crate) bytes: u64,
+    /// Where a receiver has put it, if that is a file.
+    pub(crate) path: Option<std::path::PathBuf>,
+}
