@@ -4,14 +4,18 @@
 mod carriers;
 mod child_pipes;
 mod connect;
+mod meeting;
 mod messenger;
 mod options;
 mod program;
+mod recv;
 mod refusals;
+mod send;
 mod serve;
 mod session;
 mod slots;
 mod spawn_child;
+mod transfers;
 mod usage;
 mod values;
 
@@ -34,6 +38,8 @@ struct Pipetool {
 enum Command {
     Serve(serve::Serve),
     Connect(connect::Connect),
+    Send(send::Send),
+    Recv(recv::Recv),
     SpawnChild(spawn_child::SpawnChild),
 }
 
@@ -52,6 +58,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     let result = match command {
         Command::Serve(serve) => serve.run(),
         Command::Connect(connect) => connect.run(),
+        Command::Send(send) => send.run(),
+        Command::Recv(recv) => recv.run(),
         Command::SpawnChild(spawn_child) => spawn_child.run(),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error))

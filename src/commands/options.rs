@@ -58,10 +58,6 @@ pub(crate) struct ConnectionOptions {
     #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::idle)]
     pub(crate) idle_timeout: Patience,
 
-    /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
-    pub(crate) quit_after: Patience,
-
     /// Kernel buffers of the pipe, such as 64KiB or 1MB
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(crate) buffer_size: Option<usize>,
@@ -91,6 +87,11 @@ pub(crate) struct FramingOptions {
 }
 
 impl FramingOptions {
+    /// What was said of it: `none`, or which.
+    pub(crate) fn choice(&self) -> Option<OnPipe> {
+        self.framing
+    }
+
     /// The framing on the pipe, `none` being none.
     pub(crate) fn framing(&self) -> Option<Framing> {
         self.framing.and_then(|OnPipe(framing)| framing)
@@ -138,6 +139,10 @@ pub(crate) struct BridgeOptions {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionOptions,
+
+    /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
+    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
+    pub(crate) quit_after: Patience,
 
     #[command(flatten)]
     pub(crate) messages: MessageOptions,
@@ -213,7 +218,7 @@ impl BridgeOptions {
         Rules {
             finish: Finish::Auto,
             idle_timeout: self.connection.idle_timeout.limit(),
-            quit_after: self.connection.quit_after.limit(),
+            quit_after: self.quit_after.limit(),
             keep_open: false,
             forgives_loss: false,
         }
@@ -221,7 +226,7 @@ impl BridgeOptions {
 
     /// Does anything that was asked for need the bytes to pass through this process?
     pub(crate) fn must_see_bytes(&self) -> bool {
-        let timed = self.connection.idle_timeout.limit().or(self.connection.quit_after.limit()).is_some();
+        let timed = self.connection.idle_timeout.limit().or(self.quit_after.limit()).is_some();
         let shown = self.hex || self.log.is_some() || self.progress != When::Never;
         let messages = self.messages.framing.framing().is_some() || self.messages.is_asked_for();
         timed || shown || messages || self.connection.stats.is_some()

@@ -1,5 +1,7 @@
 //! Options that have no meaning together, each refused in one sentence: the only table of them.
 
+use std::path::{Path, PathBuf};
+
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
@@ -16,12 +18,37 @@ const REFUSALS: &[Refusal] = &[
         |asked| asked.to_serve() && asked.pipe_is(is_handle),
         "fd:N is an open pipe already: there is nothing to serve, 'connect' uses it",
     ),
+    (|asked| asked.has("serve") && asked.pipe_is(is_handle), "fd:N is an open pipe already: there is nothing to serve"),
+    (
+        |asked| asked.subcommand == "send" && asked.has("quit_after") && !asked.is_plain(),
+        "'--quit-after' is for programs that do not answer, with '--framing' or '--mode message': a receiver says itself when it has everything",
+    ),
+    (
+        |asked| asked.transfers() && asked.has("max_message") && !asked.is_plain(),
+        "'--max-message' is about messages: '--framing' or '--mode message' makes an item one",
+    ),
+    (
+        |asked| {
+            asked.receives_to_stdout() && ["force", "preserve", "print_names"].iter().any(|option| asked.has(option))
+        },
+        "'--force', '--preserve' and '--print-names' are about files: '-o FILE' or '-D DIR' writes some",
+    ),
+    (
+        |asked| {
+            asked.subcommand == "recv" && asked.has("keep_open") && asked.has("output") && !asked.receives_to_stdout()
+        },
+        "with '-k' more than one item comes, and '-o' names one file: '-D DIR' takes them",
+    ),
+    (
+        |asked| asked.has("keep_open") && asked.pipe_is(is_handle),
+        "fd:N is one pipe, and there is no other to go on to: leave '-k' out",
+    ),
     (
         |asked| asked.has("max_clients") && !(asked.has("keep_open") && asked.has("command")),
         "'--max-clients' is for 'serve -k PIPE -- COMMAND': otherwise clients are served one after another",
     ),
     (
-        |asked| asked.needs_messages() && !asked.may_have_messages(),
+        |asked| !asked.transfers() && asked.needs_messages() && !asked.may_have_messages(),
         "'--stdio', '--count', '--max-message' and '--strip-bom' are about messages: say how they are told apart, by '--framing' or '--mode message'",
     ),
     (
@@ -61,7 +88,7 @@ const REFUSALS: &[Refusal] = &[
         "a pipe's end is the end of its last writer and cannot be kept back: leave '--finish' out",
     ),
     (
-        |asked| asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("count"),
+        |asked| asked.to_serve() && asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("count"),
         "a FIFO's clients are one stream, which '--count' would cut in two: leave '-k' or '-n' out",
     ),
     (
@@ -108,6 +135,20 @@ impl Asked<'_> {
 
     fn needs_messages(&self) -> bool {
         ["stdio", "count", "strip_bom", "max_message"].iter().any(|option| self.has(option))
+    }
+
+    fn transfers(&self) -> bool {
+        ["send", "recv"].contains(&self.subcommand)
+    }
+
+    /// Does the peer speak no protocol?
+    fn is_plain(&self) -> bool {
+        self.has("framing") || self.get("mode") == Some(&Mode::Message)
+    }
+
+    fn receives_to_stdout(&self) -> bool {
+        let is_stdout = self.get::<PathBuf>("output").is_none_or(|path| path == Path::new("-"));
+        self.subcommand == "recv" && is_stdout && !self.has("directory")
     }
 
     /// A client finds out what its server has.

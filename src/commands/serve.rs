@@ -180,7 +180,7 @@ impl Serve {
         let stdout = stdout.filter(|_| options.receives());
         listener
             .accept(options.meeting.wait.limit(), wake, stdout, |refusal| {
-                stderr::say(&format!("refused a client: {refusal}"))
+                stderr::say(&format!("refused a client: {refusal}"));
             })
             .with_context(|| format!("could not serve {}", options.meeting.whole_name()))
     }

@@ -63,6 +63,12 @@ fn tip(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
             Some("'-x' takes no value: '--log FILE' writes to a file")
         }
         ErrorKind::UnknownArgument => Some("a COMMAND comes after '--', and there is one PIPE"),
+        ErrorKind::ValueValidation if typed.starts_with("--framing") && arguments.iter().any(|word| word == "recv") => {
+            Some("'-f' is the framing; '-o FILE' names the file")
+        }
+        ErrorKind::ValueValidation if typed.starts_with("--framing") && arguments.iter().any(|word| word == "send") => {
+            Some("'-f' is the framing; a FILE needs no option")
+        }
         ErrorKind::InvalidValue if typed.starts_with("--mode") => {
             Some("'-m' is the transmission mode; '--max-clients N' says how many clients there may be at once")
         }

@@ -236,9 +236,12 @@ impl Side {
         let held = self.stdin.take();
         let status = self.child.wait().unwrap();
         drop((done, held));
+        if watchdog.join().unwrap() {
+            // A child of it may still hold its output open: what there is has to do.
+            panic!("{} did not end; stderr: {}", self.name, self.err.so_far());
+        }
         let (out, err) = (self.out.all(), self.err.all());
         let err = String::from_utf8_lossy(&err).into_owned();
-        assert!(!watchdog.join().unwrap(), "{} did not end; stderr: {err}", self.name);
         Ended { code: status.code(), signal: status.signal(), out, err, name: self.name.clone() }
     }
 }
@@ -342,6 +345,10 @@ impl Collected {
 
     fn contains(&self, wanted: &[u8]) -> bool {
         self.shared.0.lock().unwrap().contains(wanted)
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.shared.0.lock().unwrap().bytes).into_owned()
     }
 
     fn all(&mut self) -> Vec<u8> {

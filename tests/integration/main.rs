@@ -7,6 +7,7 @@
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | fifos | FIFOs, made and found |
+//! | meetings | how send and recv find each other, in either order |
 //! | messages | --mode message, --framing, --stdio, -n |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
 //! | users | other users, permissions, --peer |
@@ -15,6 +16,8 @@
 //! | readme | the README's examples, run |
 //! | refusals | what cannot go together, and the habits of other tools |
 //! | serving | serve -k, --ready-fd, --replace |
+//! | transfer_faults | whatever goes wrong in a transfer: never half a file, and both sides say so |
+//! | transfers | send and recv: what arrives, and where |
 //! | views | -x, --log, --progress, --stats: what is shown of what passes |
 //! | peers | socat, nc, ncat, Python, Node, gpg-agent, .NET: programs that are not ours |
 //! | smoke | the first things anybody types |
@@ -26,6 +29,7 @@ mod commands;
 mod ends;
 mod fifos;
 mod harness;
+mod meetings;
 mod messages;
 mod names;
 mod peers;
@@ -34,6 +38,8 @@ mod refusals;
 mod serving;
 mod signals;
 mod smoke;
+mod transfer_faults;
+mod transfers;
 mod users;
 mod views;
 mod waiting;

@@ -1,0 +1,337 @@
+//! Meeting the other side of a transfer, whoever comes first: who finds no server becomes it.
+//!
+//! Two that want the same (two senders, two receivers) can meet too. Then the one that serves goes on serving,
+//! and the other stays connected, silent, until it has gone: by that it learns when to look again.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Error, Result, anyhow};
+
+use super::options::{ConnectionOptions, MeetingOptions};
+use super::transfers::{Side, TransferOptions, in_words};
+use crate::interrupt::{self, Cleanup};
+use crate::os::{Access, OwnedName, Peer, Seen, Sink, Wake};
+use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited};
+use crate::stderr;
+use crate::transfer::wire::Role;
+use crate::transfer::{Channel, Greeting, Met, Trouble};
+
+/// The pause between two looks: at first, and at the most while nobody is there.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(15));
+/// The longest pause after a server that took us on and let us go without a word: it may do so again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After this long the user is told what we wait for.
+const NOTICE_AFTER: Duration = Duration::from_secs(1);
+/// So many that want the same as we stay connected; others have to come again and again.
+const MOST_RIVALS: usize = 64;
+
+/// A place where the other side is met, once or again and again.
+pub(super) struct Meeting<'a> {
+    options: &'a MeetingOptions,
+    connection: &'a ConnectionOptions,
+    manner: Manner,
+    role: Role,
+    /// Without it both say hello first.
+    plain: bool,
+    side: Side,
+    /// Is one after another met here?
+    many: bool,
+    seek: Seek,
+    name: OwnedName,
+    _removed_at_death: Cleanup,
+    wake: Wake,
+    listener: Option<Listener>,
+    rivals: Vec<Channel>,
+}
+
+/// Whom we have met.
+pub(super) struct Encounter {
+    pub(super) channel: Channel,
+    pub(super) peer: Option<Peer>,
+}
+
+/// What a look has brought.
+enum Look {
+    Found(PipeStream),
+    NobodyReads,
+    Nothing,
+}
+
+impl<'a> Meeting<'a> {
+    /// Nothing is opened yet but handles that were inherited: they have to be taken before others get their
+    /// numbers.
+    pub(super) fn new(options: &'a TransferOptions, role: Role, many: bool) -> Result<Self> {
+        let apart = options.apart();
+        let manner = options.manner(role);
+        let name = OwnedName::default();
+        let removed_at_death = interrupt::at_death({
+            let name = name.clone();
+            move || name.remove()
+        });
+        let options_of_meeting = &options.meeting;
+        Ok(Meeting {
+            options: options_of_meeting,
+            connection: &options.connection,
+            manner,
+            role,
+            plain: apart.is_some(),
+            side: options.side(),
+            many,
+            seek: Seek::new(&options_of_meeting.pipe, manner).with_context(|| failed(role, options_of_meeting))?,
+            name,
+            _removed_at_death: removed_at_death,
+            wake: Wake::new().context("could not wait")?,
+            listener: None,
+            rivals: Vec::new(),
+        })
+    }
+
+    /// Waits for the next one to talk to. Nothing where nobody reads `stdout` any more.
+    pub(super) fn next(&mut self, stdout: Option<&Sink>) -> Result<Option<Encounter>> {
+        let mut clock = Clock::new(self.options.wait.limit());
+        loop {
+            match self.look(&mut clock, stdout)? {
+                Look::NobodyReads => return Ok(None),
+                Look::Nothing => {}
+                Look::Found(pipe) => {
+                    if let Some(met) = self.greet(pipe, &mut clock, stdout)? {
+                        return Ok(Some(met));
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, clock: &mut Clock, stdout: Option<&Sink>) -> Result<Look> {
+        if let Some(listener) = &self.listener {
+            return self.accept(listener, clock, stdout);
+        }
+        let attempt = match self.side {
+            Side::Server => Ok(Err(Seen::Nothing)),
+            Side::Either | Side::Client => self.seek.attempt(),
+        };
+        let seen = match self.told(attempt)? {
+            Ok(pipe) => return Ok(Look::Found(pipe)),
+            Err(seen) => seen,
+        };
+        self.in_time(clock, self.side == Side::Client)?;
+        if self.side != Side::Client && matches!(seen, Seen::Nothing | Seen::Stale) && self.begin_to_serve()? {
+            return Ok(Look::Nothing);
+        }
+        if clock.is_due_to_say() {
+            self.say_what_we_wait_for();
+        }
+        Ok(if clock.pause(stdout, PAUSES.1) { Look::NobodyReads } else { Look::Nothing })
+    }
+
+    /// Becomes the server, unless somebody else was faster.
+    fn begin_to_serve(&mut self) -> Result<bool> {
+        let is_taken =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AlreadyExists);
+        match Listener::bind(&self.options.pipe, self.manner, Access::default(), self.many, &self.name) {
+            Ok(listener) => self.listener = Some(listener),
+            Err(error) if self.side == Side::Either && is_taken(&error) => return Ok(false),
+            Err(error) => return self.told(Err(error)),
+        }
+        if let Ok(place) = self.options.pipe.place() {
+            self.connection.notice(|| format!("listening on '{place}'"));
+        }
+        Ok(true)
+    }
+
+    fn accept(&self, listener: &Listener, clock: &mut Clock, stdout: Option<&Sink>) -> Result<Look> {
+        let until_notice = clock.until_notice();
+        let wait = clock.left().into_iter().chain(until_notice).min();
+        let refused = |refusal| stderr::say(&format!("refused a client: {refusal}"));
+        match listener.accept(wait, &self.wake, stdout, refused) {
+            Ok(Waited::Found(pipe)) => return Ok(Look::Found(pipe)),
+            Ok(Waited::NobodyReads) => return Ok(Look::NobodyReads),
+            Ok(Waited::Woken) => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+            Err(error) => return self.told(Err(error)),
+        }
+        if clock.is_due_to_say() {
+            self.say_what_we_wait_for();
+        }
+        self.in_time(clock, false)?;
+        Ok(Look::Nothing)
+    }
+
+    /// Finds out whom we have met; nothing where it is nobody to talk to.
+    fn greet(&mut self, pipe: PipeStream, clock: &mut Clock, stdout: Option<&Sink>) -> Result<Option<Encounter>> {
+        let (peer, peer_name) = (pipe.peer, pipe.peer_name());
+        let patience = self.connection.idle_timeout.limit();
+        let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
+        self.check_ways(&channel)?;
+        let met = if self.plain { Met::Partner(channel) } else { self.say_hello(channel, clock)? };
+        match met {
+            Met::Partner(mut channel) => {
+                self.connection.notice(|| format!("connected to {peer_name}"));
+                channel.set_patience(patience);
+                if !self.many {
+                    // The next server can start, and who came in vain looks for it.
+                    self.listener = None;
+                    self.rivals.clear();
+                }
+                return Ok(Some(Encounter { channel, peer }));
+            }
+            Met::Rival(channel) if self.listener.is_some() => self.keep(channel),
+            Met::Rival(channel) => self.wait_for_end(channel, clock, stdout)?,
+            Met::Leaver if self.listener.is_some() => {}
+            Met::Stranger | Met::Leaver => return Err(self.stranger()),
+            Met::Nobody => drop(clock.pause(stdout, LONGEST_PAUSE)),
+            Met::Silent(_) => return Err(in_words(Trouble::Silent, &self.options.pipe, "", self.role)),
+        }
+        Ok(None)
+    }
+
+    /// Both say hello, and may take their time for it.
+    fn say_hello(&self, channel: Channel, clock: &mut Clock) -> Result<Met> {
+        let words = |trouble| in_words(trouble, &self.options.pipe, "", self.role);
+        let mut greeting = Greeting::new(channel, self.role).map_err(words)?;
+        let idle = Clock::new(self.connection.idle_timeout.limit());
+        let mut silence = Clock::new(None);
+        loop {
+            let patience = [clock.left(), idle.left(), silence.until_notice()].into_iter().flatten().min();
+            match greeting.wait(patience).map_err(words)? {
+                Met::Silent(_) if idle.is_over() => return Err(words(Trouble::Silent)),
+                Met::Silent(silent) => greeting = silent,
+                met => return Ok(met),
+            }
+            self.in_time(clock, true)?;
+            if silence.is_due_to_say() && self.options.wait.limit().is_none() {
+                stderr::say(&format!(
+                    "no word from the other side of '{}' yet: it is busy, or knows no transfers ('-f none' is for such)",
+                    self.options.pipe
+                ));
+            }
+        }
+    }
+
+    /// Somebody that wants the same waits until we have gone.
+    fn keep(&mut self, channel: Channel) {
+        let is_there = |rival: &Channel| rival.sink().is_some_and(|sink| !sink.closes_within(Duration::ZERO));
+        self.rivals.retain(is_there);
+        if self.rivals.len() < MOST_RIVALS {
+            self.rivals.push(channel);
+        }
+    }
+
+    /// Waits until a server that wants the same as we has gone.
+    fn wait_for_end(&self, mut rival: Channel, clock: &mut Clock, stdout: Option<&Sink>) -> Result<()> {
+        loop {
+            let wait = clock.left().into_iter().chain(clock.until_notice()).min();
+            rival.set_patience(wait);
+            match rival.hear(stdout) {
+                Err(Trouble::Silent) => {}
+                _ => break,
+            }
+            if clock.is_due_to_say() {
+                self.say_what_we_wait_for();
+            }
+            self.in_time(clock, false)?;
+        }
+        clock.pause(stdout, PAUSES.1);
+        Ok(())
+    }
+
+    /// Does the pipe go the way that we need?
+    fn check_ways(&self, channel: &Channel) -> Result<()> {
+        let pipe = &self.options.pipe;
+        match self.role {
+            Role::Sender if !channel.speaks() => Err(anyhow!("could not send to '{pipe}': it can only be read")),
+            Role::Receiver if !channel.hears() => {
+                Err(anyhow!("could not receive from '{pipe}': it can only be written to"))
+            }
+            Role::Receiver if self.many && !self.plain && !channel.speaks() => Err(anyhow!(
+                "could not receive from '{pipe}': its senders are one stream, in which '-k' cannot tell them apart"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn stranger(&self) -> Error {
+        let way = if self.role == Role::Sender { "sends" } else { "receives" };
+        anyhow!(
+            "{}: the other side knows no transfers; '-f none' {way} plain bytes, '-f FRAMING' messages",
+            failed(self.role, self.options)
+        )
+    }
+
+    /// Is there time left to wait?
+    fn in_time(&self, clock: &Clock, is_server_there: bool) -> Result<()> {
+        if !clock.is_over() {
+            return Ok(());
+        }
+        let wait = self.options.wait.limit().unwrap_or_default();
+        let after =
+            if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
+        let what = if is_server_there { "nobody took us on" } else { "nobody came" };
+        self.told(Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what}{after}"))))
+    }
+
+    /// Says which pipe it is that something failed with.
+    fn told<T>(&self, result: io::Result<T>) -> Result<T> {
+        result.with_context(|| failed(self.role, self.options))
+    }
+
+    /// Somebody who sits and waits may have mistyped the name. Who gave `--wait` gets an answer anyway.
+    fn say_what_we_wait_for(&self) {
+        if let (None, Ok(place)) = (self.options.wait.limit(), self.options.pipe.place()) {
+            let whom = if self.role == Role::Sender { "receiver" } else { "sender" };
+            stderr::say(&format!("waiting for a {whom} at '{place}'"));
+        }
+    }
+}
+
+fn failed(role: Role, options: &MeetingOptions) -> String {
+    let what = if role == Role::Sender { "send to" } else { "receive from" };
+    format!("could not {what} {}", options.whole_name())
+}
+
+/// How long we have waited, and may yet.
+struct Clock {
+    start: Instant,
+    limit: Option<Duration>,
+    pause: Duration,
+    told: bool,
+}
+
+impl Clock {
+    fn new(limit: Option<Duration>) -> Self {
+        Clock { start: Instant::now(), limit, pause: PAUSES.0, told: false }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.limit.map(|limit| limit.saturating_sub(self.start.elapsed()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// How long it is until there is something to say, if that was not said.
+    fn until_notice(&self) -> Option<Duration> {
+        (!self.told).then(|| NOTICE_AFTER.saturating_sub(self.start.elapsed()))
+    }
+
+    /// Is it time to say something? Once.
+    fn is_due_to_say(&mut self) -> bool {
+        let is_due = !self.told && self.start.elapsed() >= NOTICE_AFTER;
+        self.told |= is_due;
+        is_due
+    }
+
+    /// Sleeps, longer each time, for `most` at the most; that nobody reads `stdout` any more ends it: did it?
+    fn pause(&mut self, stdout: Option<&Sink>, most: Duration) -> bool {
+        let pause = self.pause.min(self.left().unwrap_or(most));
+        self.pause = (self.pause * 2).min(most);
+        if let Some(stdout) = stdout {
+            return stdout.closes_within(pause);
+        }
+        thread::sleep(pause);
+        false
+    }
+}

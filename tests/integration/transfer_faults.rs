@@ -1,0 +1,317 @@
+//! Whatever goes wrong in a transfer: never half a file under its name, nothing left behind, and both sides say
+//! in one line what it was.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Ended, Scratch, Side, Starter, noise, until};
+
+/// More than the kernel keeps between two sides, so that a transfer is under way when a part of it has come.
+const MUCH: usize = 4_000_000;
+
+fn stranger(scratch: &Scratch, arguments: &[&str]) -> Starter {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/transfer.py");
+    scratch.program("python3", [&[script], arguments].concat())
+}
+
+/// Starts `pipetool recv ./x -D in ARGS`, which serves.
+fn receiver(scratch: &Scratch, arguments: &[&str]) -> Side {
+    fs::create_dir_all(scratch.path("in")).unwrap();
+    let side = scratch.pipetool([&["recv", "./x", "-D", "in"], arguments].concat()).start();
+    until("a server", || scratch.path("x").exists());
+    side
+}
+
+fn files_in(scratch: &Scratch) -> Vec<String> {
+    let entries = fs::read_dir(scratch.path("in")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// A transfer that is under way, and its sender's open stdin.
+fn under_way(scratch: &Scratch) -> (Side, Side) {
+    let receiver = receiver(scratch, &[]);
+    let mut sender = scratch.pipetool(["send", "./x"]).open_stdin().start();
+    sender.write(noise(1, MUCH));
+    (sender, receiver)
+}
+
+#[test]
+fn a_side_that_is_killed() {
+    let scratch = Scratch::new();
+    for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT] {
+        let (sender, receiver) = under_way(&scratch);
+        sender.signal(signal);
+        sender.end().killed_by(signal);
+        receiver.end().code(1).one_line(&["from './x'", "the sender has gone"]);
+        let (sender, receiver) = under_way(&scratch);
+        receiver.signal(signal);
+        receiver.end().killed_by(signal);
+        sender.end().code(1).one_line(&["'stdin' to './x'", "the receiver has gone"]);
+        assert!(files_in(&scratch).is_empty());
+    }
+    assert_eq!(scratch.files(), ["in"]);
+}
+
+/// At any moment, from before the meeting until after the end.
+#[test]
+fn killed_at_random_moments() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    fs::write(scratch.path("a"), noise(1, MUCH)).unwrap();
+    let mut seed = 1_u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut whole = 0;
+    for round in 0..100 {
+        let receiver = scratch.pipetool(["recv", "./x", "-D", "in"]).start();
+        let sender = scratch.pipetool(["send", "./x", "a"]).start();
+        let victim = if random(2) == 0 { &receiver } else { &sender };
+        let pid = victim.pid();
+        std::thread::sleep(std::time::Duration::from_micros(random(12_000)));
+        let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+        let is_receiver = pid == receiver.pid();
+        let (killed, other) = if is_receiver { (receiver, sender) } else { (sender, receiver) };
+        // One that is left alone before they have met waits for somebody else.
+        until("the other to know", || {
+            is_over(&other) || (scratch.path("x").exists() && crate::harness::is_asleep(other.child.id()))
+        });
+        other.signal(Signal::SIGTERM);
+        let (killed, other) = (killed.end(), other.end());
+        let is_there = scratch.path("in/a").exists();
+        if is_there {
+            assert!(fs::read(scratch.path("in/a")).unwrap() == noise(1, MUCH), "half a file in round {round}");
+            fs::remove_file(scratch.path("in/a")).unwrap();
+            whole += 1;
+        }
+        let (sender, receiver) = if is_receiver { (other, killed) } else { (killed, other) };
+        assert!(is_there || (sender.code != Some(0) && receiver.code != Some(0)), "{sender:?} {receiver:?}");
+        assert!(files_in(&scratch).is_empty(), "left behind in round {round}");
+        let _ = fs::remove_file(scratch.path("x"));
+    }
+    assert!(whole < 100, "nobody was killed in time");
+}
+
+fn is_over(side: &Side) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", side.child.id())).unwrap();
+    stat.rsplit(") ").next().unwrap().starts_with('Z')
+}
+
+#[test]
+fn a_full_disk() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("small")).unwrap();
+    let mount = |arguments: &[&str]| scratch.program(arguments[0], &arguments[1..]).run("").ok();
+    let small = scratch.path("small").display().to_string();
+    mount(&["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", &small]);
+    let receiver = scratch.pipetool(["recv", "./x", "-D", "small"]).start();
+    let sender = scratch.pipetool(["send", "./x"]).run(noise(1, MUCH));
+    let (receiver, left) = (receiver.end(), fs::read_dir(&small).unwrap().count());
+    mount(&["umount", &small]);
+    receiver.code(1).one_line(&["'small/item-1'", "No space left on device"]);
+    sender.code(1).one_line(&["'stdin' to './x'", "the receiver says", "'small/item-1'", "No space left"]);
+    assert_eq!(left, 0);
+    let receiver = scratch.pipetool(["recv", "./x", "-o", "/dev/full"]).start();
+    scratch.pipetool(["send", "./x", "-t", "x"]).run("").code(1).one_line(&["'/dev/full'", "No space left"]);
+    receiver.end().code(1).one_line(&["'/dev/full'", "No space left"]);
+}
+
+#[test]
+fn what_cannot_be_sent_is_known_before_anybody_is_asked() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("dir")).unwrap();
+    for (file, reason) in [("nothing", "No such file"), ("dir", "'tar c dir | pipetool send PIPE' sends it")] {
+        scratch.pipetool(["send", "x", file]).run("").code(1).one_line(&[&format!("'{file}'"), reason]);
+    }
+    fs::write(scratch.path("secret"), "x").unwrap();
+    fs::set_permissions(scratch.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
+    let sender = crate::users::as_nobody(&scratch, ["send", "x", "secret"]);
+    sender.run("").code(1).one_line(&["'secret'", "Permission denied"]);
+}
+
+#[test]
+fn where_nothing_can_be_written_is_known_before_anybody_comes() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("dir")).unwrap();
+    fs::write(scratch.path("file"), "x").unwrap();
+    for (line, reasons) in [
+        ("-o dir", ["'dir'", "use '-D'"]),
+        ("-o no/file", ["'no/file'", "no directory 'no'"]),
+        ("-o file", ["'file'", "there already"]),
+        ("-D no", ["'no'", "No such file"]),
+        ("-D file", ["'file'", "'-o' names a file"]),
+    ] {
+        scratch.pipetool(["recv", "x"].into_iter().chain(line.split(' '))).run("").code(1).one_line(&reasons);
+    }
+    scratch.shell("$PIPETOOL recv x >&-").run("").code(1).one_line(&["'stdout'", "it is closed"]);
+    // /dev/null is another thing than nothing, however it was opened.
+    let receiver = scratch.shell("exec $PIPETOOL recv x 1<>/dev/null").start();
+    scratch.pipetool(["send", "x", "-t", "x"]).run("").ok();
+    receiver.end().ok();
+    let receiver = scratch.pipetool(["recv", "x", "-o", "new"]).start();
+    let sender = scratch.pipetool(["send", "x", "-t", "a", "-t", "b"]).run("");
+    sender.code(1).one_line(&["'--text'", "more than one comes"]);
+    receiver.end().code(1).one_line(&["'new'", "'-D' takes them"]);
+    assert_eq!(fs::read_to_string(scratch.path("new")).unwrap(), "a");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent() {
+    let scratch = Scratch::new();
+    for (change, reason) in [
+        ("truncate -s 1000 a", "became shorter"),
+        ("echo more >> a", "changed while it was being sent"),
+        ("printf x | dd of=a conv=notrunc status=none", "changed while it was being sent"),
+    ] {
+        fs::write(scratch.path("a"), noise(1, MUCH)).unwrap();
+        let receiver = receiver(&scratch, &[]);
+        receiver.signal(Signal::SIGSTOP);
+        let sender = scratch.pipetool(["send", "./x", "a", "-v"]).start();
+        // It waits for the hello: afterwards for room, because nobody takes what it sends.
+        until("the sender to wait", || crate::harness::is_asleep(sender.child.id()));
+        receiver.signal(Signal::SIGCONT);
+        sender.says("connected");
+        receiver.signal(Signal::SIGSTOP);
+        scratch.shell(change).run("").ok();
+        receiver.signal(Signal::SIGCONT);
+        let (sender, receiver) = (sender.end(), receiver.end());
+        // All may have been sent before it changed.
+        if sender.code == Some(0) {
+            fs::remove_file(scratch.path("in/a")).unwrap();
+            continue;
+        }
+        sender.code(1).says(&["'a'", reason]);
+        receiver.code(1).one_line(&["from './x'", "the sender says", reason]);
+        assert!(files_in(&scratch).is_empty());
+    }
+}
+
+/// A peer may call its file what it wants.
+#[test]
+fn names_that_would_lead_elsewhere() {
+    let scratch = Scratch::new();
+    let planted = scratch.path("planted");
+    for (name, saved) in [
+        ("../escaped", Some("escaped")),
+        ("/etc/pipetool-test", Some("pipetool-test")),
+        ("a/../../b", Some("b")),
+        ("-rf", Some("-rf")),
+        (".hidden", Some(".hidden")),
+        ("", None),
+        (".", None),
+        ("..", None),
+        ("dir/", None),
+        ("../..", None),
+        ("line\nbreak", None),
+        ("\u{1b}]0;title\u{7}", None),
+        (&"x".repeat(300), None),
+    ] {
+        let receiver = receiver(&scratch, &[]);
+        let sender = stranger(&scratch, &["send", "x", name, "data"]).run("");
+        if let Some(saved) = saved {
+            sender.ok();
+            receiver.end().ok();
+            assert_eq!(fs::read_to_string(scratch.path(&format!("in/{saved}"))).unwrap(), "data", "{name}");
+            fs::remove_file(scratch.path(&format!("in/{saved}"))).unwrap();
+        } else {
+            sender.code(1).says(&["could not write to"]);
+            let line = receiver.end().code(1).one_line(&["could not write to"]).err;
+            assert!(line.trim_end().chars().all(|c| !c.is_control()), "{line:?}");
+        }
+        assert!(files_in(&scratch).is_empty(), "{name}");
+    }
+    // Symbolic links that wait at the target are not followed, but with --force replaced.
+    for (options, link) in [(&[][..], true), (&["--force"], false)] {
+        let receiver = receiver(&scratch, options);
+        symlink(&planted, scratch.path("in/a")).unwrap();
+        let sender = stranger(&scratch, &["send", "x", "a", "data"]).run("");
+        assert_eq!((sender.code == Some(0), receiver.end().code == Some(0)), (!link, !link));
+        assert_eq!(fs::symlink_metadata(scratch.path("in/a")).unwrap().is_symlink(), link);
+        assert!(!planted.exists());
+        fs::remove_file(scratch.path("in/a")).unwrap();
+    }
+}
+
+#[test]
+fn a_sender_that_speaks_nonsense() {
+    let scratch = Scratch::new();
+    for (damage, reason) in [
+        ("crc", "damaged on their way"),
+        ("count", "damaged on their way"),
+        ("long", "longer than it may be"),
+        ("item", "unknown kind"),
+        ("gone", "has gone"),
+    ] {
+        let receiver = receiver(&scratch, &[]);
+        stranger(&scratch, &["send", "x", "a", "some data", damage]).run("");
+        receiver.end().code(1).one_line(&["from './x'", reason]);
+        assert!(files_in(&scratch).is_empty());
+    }
+}
+
+/// Frames that the sender was about to say when the receiver had already failed do not hide why it failed.
+#[test]
+fn the_receivers_reason_arrives_in_the_middle_of_a_file() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    fs::write(scratch.path("in/a"), "old").unwrap();
+    fs::write(scratch.path("a"), noise(1, 50_000_000)).unwrap();
+    for _ in 0..10 {
+        let receiver = receiver(&scratch, &[]);
+        scratch.pipetool(["send", "./x", "a"]).run("").code(1).one_line(&["'a' to './x'", "there already"]);
+        receiver.end().code(1).one_line(&["'in/a'", "there already"]);
+    }
+    assert_eq!(fs::read_to_string(scratch.path("in/a")).unwrap(), "old");
+}
+
+#[test]
+fn a_silent_peer_is_left_when_told_so() {
+    let scratch = Scratch::new();
+    let receiver = receiver(&scratch, &["-i", "100ms"]);
+    let stranger = stranger(&scratch, &["send", "x"]).start();
+    receiver.end().code(124).one_line(&["'./x'", "--idle-timeout"]);
+    stranger.end();
+    let _silent = UnixListener::bind(scratch.path("silent")).unwrap();
+    scratch.pipetool(["send", "-i", "100ms", "./silent"]).run("").code(124).one_line(&["--idle-timeout"]);
+    let receiver = self::receiver(&scratch, &["-v"]);
+    let sender = scratch.pipetool(["send", "-i", "100ms", "./x"]).open_stdin().start();
+    sender.end().code(124).one_line(&["--idle-timeout"]);
+    receiver.end().code(1).says(&["the sender says", "--idle-timeout"]);
+}
+
+#[test]
+fn nobody_reads_what_is_received() {
+    let scratch = Scratch::new();
+    let receiver = scratch.shell("$PIPETOOL recv x | head -c 3; echo ${PIPESTATUS[0]} >&2").start();
+    let sender = scratch.pipetool(["send", "x"]).run(noise(1, MUCH));
+    sender.code(1).one_line(&["'x'", "nobody reads its stdout"]);
+    assert_eq!(receiver.end().ok().err, "141\n");
+    // While it waits for somebody, too.
+    let waiting = scratch.shell("$PIPETOOL recv x | true; echo ${PIPESTATUS[0]}").run("").ok();
+    waiting.out("141\n");
+    assert!(scratch.files().is_empty());
+}
+
+/// Bytes that would do something to a terminal are kept from it.
+#[test]
+fn a_terminal_gets_text_only() {
+    let scratch = Scratch::new();
+    let terminal = |ended: Ended| String::from_utf8_lossy(&ended.out).into_owned();
+    let at_a_terminal = || {
+        let side = scratch.program("script", ["-qec", &format!("{} recv x", crate::harness::PIPETOOL), "/dev/null"]);
+        let side = side.start();
+        until("a server", || scratch.socket("x").exists());
+        side
+    };
+    let receiver = at_a_terminal();
+    scratch.pipetool(["send", "x", "-t", "plain text"]).run("").ok();
+    assert_eq!(terminal(receiver.end().ok()), "plain text\r\n");
+    let receiver = at_a_terminal();
+    scratch.pipetool(["send", "x"]).run("\x1b[31m").code(1).one_line(&["it is a terminal", "'-o FILE' keeps it"]);
+    let shown = terminal(receiver.end());
+    assert!(shown.contains("no text") && !shown.contains('\u{1b}'), "{shown:?}");
+}
