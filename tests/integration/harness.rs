@@ -236,10 +236,8 @@ impl Side {
         let held = self.stdin.take();
         let status = self.child.wait().unwrap();
         drop((done, held));
-        if watchdog.join().unwrap() {
-            // A child of it may still hold its output open: what there is has to do.
-            panic!("{} did not end; stderr: {}", self.name, self.err.so_far());
-        }
+        // A child of it may still hold its output open: what there is by now has to do.
+        assert!(!watchdog.join().unwrap(), "{} did not end; stderr: {}", self.name, self.err.so_far());
         let (out, err) = (self.out.all(), self.err.all());
         let err = String::from_utf8_lossy(&err).into_owned();
         Ended { code: status.code(), signal: status.signal(), out, err, name: self.name.clone() }

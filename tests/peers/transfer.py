@@ -44,15 +44,19 @@ if what == "send":
     name, data = name.encode("utf-8", "surrogateescape"), data.encode()
     if damage == "silent":
         hear(1)
-    say(b"I", struct.pack("<cBQIqIIQ", b"?" if damage == "item" else b"F", 1, len(data), 0, 0, 0, 1, len(data)) + name)
-    for at in range(0, len(data), 3):
-        say(b"D", data[at:at + 3])
-    if damage == "gone":
-        sys.exit()
-    if damage == "long":
-        pipe.sendall(b"D\xff\xff\xff\xff")
-    count, crc = len(data) + (damage == "count"), zlib.crc32(data) ^ (damage == "crc")
-    say(b"E", struct.pack("<QI", count, crc))
+    head = struct.pack("<cBQIqIIQ", b"?" if damage == "item" else b"F", 1, len(data), 0, 0, 0, 1, len(data))
+    try:
+        say(b"I", head + name)
+        for at in range(0, len(data), 3):
+            say(b"D", data[at:at + 3])
+        if damage == "gone":
+            sys.exit()
+        if damage == "long":
+            pipe.sendall(b"D\xff\xff\xff\xff")
+        count, crc = len(data) + (damage == "count"), zlib.crc32(data) ^ (damage == "crc")
+        say(b"E", struct.pack("<QI", count, crc))
+    except BrokenPipeError:
+        pass  # It has failed already, and said why.
     kind, answer = record()
     assert kind == b"A", kind
     if answer != b"\0":
