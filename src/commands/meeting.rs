@@ -14,9 +14,9 @@ use super::transfers::{Side, TransferOptions, in_words};
 use crate::interrupt::{self, Cleanup};
 use crate::os::{Access, OwnedName, Peer, Seen, Sink, Wake};
 use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited};
-use crate::stderr;
 use crate::transfer::wire::Role;
 use crate::transfer::{Channel, Greeting, Met, Trouble};
+use crate::{exit, stderr};
 
 /// The pause between two looks: at first, and at the most while nobody is there.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(15));
@@ -95,11 +95,13 @@ impl<'a> Meeting<'a> {
             match self.look(&mut clock, stdout)? {
                 Look::NobodyReads => return Ok(None),
                 Look::Nothing => {}
-                Look::Found(pipe) => {
-                    if let Some(met) = self.greet(pipe, &mut clock, stdout)? {
-                        return Ok(Some(met));
-                    }
-                }
+                Look::Found(pipe) => match self.greet(pipe, &mut clock, stdout) {
+                    Ok(Some(met)) => return Ok(Some(met)),
+                    Ok(None) => {}
+                    // One client's trouble is not the next one's.
+                    Err(error) if self.many && self.listener.is_some() => exit::say(&error),
+                    Err(error) => return Err(error),
+                },
             }
         }
     }
@@ -165,9 +167,9 @@ impl<'a> Meeting<'a> {
         let patience = self.connection.idle_timeout.limit();
         let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
         self.check_ways(&channel)?;
-        let met = if self.plain { Met::Partner(channel) } else { self.say_hello(channel, clock)? };
+        let (met, mut channel) = if self.plain { (Met::Partner, channel) } else { self.say_hello(channel, clock)? };
         match met {
-            Met::Partner(mut channel) => {
+            Met::Partner => {
                 self.connection.notice(|| format!("connected to {peer_name}"));
                 channel.set_patience(patience);
                 if !self.many {
@@ -177,18 +179,17 @@ impl<'a> Meeting<'a> {
                 }
                 return Ok(Some(Encounter { channel, peer }));
             }
-            Met::Rival(channel) if self.listener.is_some() => self.keep(channel),
-            Met::Rival(channel) => self.wait_for_end(channel, clock, stdout)?,
+            Met::Rival if self.listener.is_some() => self.keep(channel),
+            Met::Rival => self.wait_for_end(channel, clock, stdout)?,
             Met::Leaver if self.listener.is_some() => {}
             Met::Stranger | Met::Leaver => return Err(self.stranger()),
             Met::Nobody => drop(clock.pause(stdout, LONGEST_PAUSE)),
-            Met::Silent(_) => return Err(in_words(Trouble::Silent, &self.options.pipe, "", self.role)),
         }
         Ok(None)
     }
 
     /// Both say hello, and may take their time for it.
-    fn say_hello(&self, channel: Channel, clock: &mut Clock) -> Result<Met> {
+    fn say_hello(&self, channel: Channel, clock: &mut Clock) -> Result<(Met, Channel)> {
         let words = |trouble| in_words(trouble, &self.options.pipe, "", self.role);
         let mut greeting = Greeting::new(channel, self.role).map_err(words)?;
         let idle = Clock::new(self.connection.idle_timeout.limit());
@@ -196,9 +197,9 @@ impl<'a> Meeting<'a> {
         loop {
             let patience = [clock.left(), idle.left(), silence.until_notice()].into_iter().flatten().min();
             match greeting.wait(patience).map_err(words)? {
-                Met::Silent(_) if idle.is_over() => return Err(words(Trouble::Silent)),
-                Met::Silent(silent) => greeting = silent,
-                met => return Ok(met),
+                Some(met) => return Ok((met, greeting.into_channel())),
+                None if idle.is_over() => return Err(words(Trouble::Silent)),
+                None => {}
             }
             self.in_time(clock, true)?;
             if silence.is_due_to_say() && self.options.wait.limit().is_none() {

@@ -15,14 +15,12 @@ pub(crate) struct Greeting {
 }
 
 /// Whom we have met.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     /// Somebody of the other role.
-    Partner(Channel),
+    Partner,
     /// Somebody who wants the same as we: both have to go on waiting.
-    Rival(Channel),
-    /// Somebody who has said nothing yet.
-    Silent(Greeting),
+    Rival,
     /// Somebody who does not speak this protocol, as the first bytes show.
     Stranger,
     /// Somebody who left without a word.
@@ -45,35 +43,41 @@ impl Greeting {
         Ok(Greeting { channel, role, heard: Vec::new() })
     }
 
-    /// Waits for the other's hello, for `patience`.
-    pub(crate) fn wait(mut self, patience: Option<Duration>) -> Result<Met, Trouble> {
+    /// Waits for the other's hello, for `patience`: nothing if there was none yet.
+    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> Result<Option<Met>, Trouble> {
         if !self.channel.hears() {
-            return Ok(Met::Partner(self.channel));
+            return Ok(Some(Met::Partner));
         }
         self.channel.set_patience(patience);
         while self.heard.len() < HELLO_SIZE {
             match self.channel.hear(None) {
-                Ok(None) => return Ok(if self.heard.is_empty() { Met::Leaver } else { Met::Stranger }),
+                Ok(None) if self.heard.is_empty() => return Ok(Some(Met::Leaver)),
+                Ok(None) => return Ok(Some(Met::Stranger)),
                 Ok(Some(words)) => {
                     let count = words.len().min(HELLO_SIZE - self.heard.len());
                     self.heard.extend_from_slice(&words[..count]);
                     self.channel.heard(count);
                 }
-                Err(Trouble::Silent) => return Ok(Met::Silent(self)),
-                Err(Trouble::Reset) if self.heard.is_empty() => return Ok(Met::Nobody),
+                Err(Trouble::Silent) => return Ok(None),
+                Err(Trouble::Reset) if self.heard.is_empty() => return Ok(Some(Met::Nobody)),
                 Err(trouble) => return Err(trouble),
             }
             if !may_be_hello(&self.heard) {
-                return Ok(Met::Stranger);
+                return Ok(Some(Met::Stranger));
             }
         }
-        Ok(self.met())
+        Ok(Some(self.met()))
     }
 
-    fn met(self) -> Met {
+    /// The channel, now that it is known who is there.
+    pub(crate) fn into_channel(self) -> Channel {
+        self.channel
+    }
+
+    fn met(&self) -> Met {
         match self.heard.first_chunk().map(Hello::parse) {
-            Some(Ok(hello)) if hello.role == self.role => Met::Rival(self.channel),
-            Some(Ok(_)) => Met::Partner(self.channel),
+            Some(Ok(hello)) if hello.role == self.role => Met::Rival,
+            Some(Ok(_)) => Met::Partner,
             _ => Met::Stranger,
         }
     }

@@ -217,6 +217,13 @@ fn one_sender_after_another() {
         sender.end().ok();
     }
     receiver.end().ok().out(".".repeat(30));
+    // One that speaks something else is refused alone.
+    let receiver = scratch.pipetool(["recv", "-k", "-n", "1", "x"]).start();
+    is_served(&scratch, "x");
+    scratch.pipetool(["connect", "x"]).run("GET / HTTP/1.1\r\n\r\n");
+    receiver.says("knows no transfers");
+    send(&scratch, "x", "hi").end().ok();
+    receiver.end().ok().out("hi");
 }
 
 /// Another user's server gets nothing.

@@ -96,6 +96,47 @@ fn killed_at_random_moments() {
     assert!(whole < 100, "nobody was killed in time");
 }
 
+/// On a file system without O_TMPFILE a temporary file does the same, but that a SIGKILL leaves it.
+#[test]
+fn without_nameless_files() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    fs::write(scratch.path("a"), "new").unwrap();
+    let receive = |arguments: &str| {
+        // Only O_TMPFILE is open(2) on the directory itself: all else is openat(2), or below it.
+        let inject = "-qq -f -o /dev/null -P in -e trace=open -e inject=open:error=EOPNOTSUPP";
+        let pipetool = crate::harness::PIPETOOL;
+        let line = format!("exec strace {inject} {pipetool} recv ./x -D in {arguments}");
+        let side = scratch.shell(&line).start();
+        until("a server", || scratch.path("x").exists());
+        side
+    };
+    for (arguments, code, kept) in [("", 0, "new"), ("", 1, "old"), ("--force", 0, "new")] {
+        if code == 1 {
+            fs::write(scratch.path("in/a"), "old").unwrap();
+        }
+        let receiver = receive(arguments);
+        scratch.pipetool(["send", "./x", "a"]).run("").code(code);
+        receiver.end().code(code);
+        assert_eq!(fs::read_to_string(scratch.path("in/a")).unwrap(), kept);
+        assert_eq!(files_in(&scratch), ["a"]);
+    }
+    fs::remove_file(scratch.path("in/a")).unwrap();
+    for (signal, left) in [(Signal::SIGTERM, 0), (Signal::SIGKILL, 1)] {
+        let receiver = receive("");
+        let mut sender = scratch.pipetool(["send", "./x"]).open_stdin().start();
+        sender.write(noise(1, MUCH));
+        until("a temporary file", || files_in(&scratch).len() == 1);
+        assert!(files_in(&scratch)[0].starts_with(".item-1.") && files_in(&scratch)[0].ends_with(".pipetool-part"));
+        let children = format!("/proc/{0}/task/{0}/children", receiver.child.id());
+        let pid: i32 = fs::read_to_string(children).unwrap().trim().parse().unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+        receiver.end();
+        sender.end().code(1);
+        assert_eq!(files_in(&scratch).len(), left, "{signal}");
+    }
+}
+
 fn is_over(side: &Side) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", side.child.id())).unwrap();
     stat.rsplit(") ").next().unwrap().starts_with('Z')
