@@ -14,9 +14,9 @@ use super::transfers::{Side, TransferOptions, in_words};
 use crate::interrupt::{self, Cleanup};
 use crate::os::{Access, OwnedName, Peer, Seen, Sink, Wake};
 use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited};
-use crate::transfer::wire::Role;
+use crate::transfer::wire::{HANDS_FILES, Role};
 use crate::transfer::{Channel, Greeting, Met, Trouble};
-use crate::{exit, stderr};
+use crate::{exit, os, stderr};
 
 /// The pause between two looks: at first, and at the most while nobody is there.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(15));
@@ -50,6 +50,8 @@ pub(super) struct Meeting<'a> {
 pub(super) struct Encounter {
     pub(super) channel: Channel,
     pub(super) peer: Option<Peer>,
+    /// Can both hand files over themselves?
+    pub(super) hands_files: bool,
 }
 
 /// What a look has brought.
@@ -167,7 +169,11 @@ impl<'a> Meeting<'a> {
         let patience = self.connection.idle_timeout.limit();
         let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
         self.check_ways(&channel)?;
-        let (met, mut channel) = if self.plain { (Met::Partner, channel) } else { self.say_hello(channel, clock)? };
+        // A descriptor outlives what its file's permissions say: it is for nobody but this user.
+        let trusted = os::hands_files() && peer.is_some_and(|peer| peer.user == os::current_user());
+        let capabilities = if trusted { HANDS_FILES } else { 0 };
+        let (met, mut channel, common) =
+            if self.plain { (Met::Partner, channel, 0) } else { self.say_hello(channel, capabilities, clock)? };
         match met {
             Met::Partner => {
                 self.connection.notice(|| format!("connected to {peer_name}"));
@@ -177,7 +183,7 @@ impl<'a> Meeting<'a> {
                     self.listener = None;
                     self.rivals.clear();
                 }
-                return Ok(Some(Encounter { channel, peer }));
+                return Ok(Some(Encounter { channel, peer, hands_files: common & HANDS_FILES != 0 }));
             }
             Met::Rival if self.listener.is_some() => self.keep(channel),
             Met::Rival => self.wait_for_end(channel, clock, stdout)?,
@@ -189,15 +195,18 @@ impl<'a> Meeting<'a> {
     }
 
     /// Both say hello, and may take their time for it.
-    fn say_hello(&self, channel: Channel, clock: &mut Clock) -> Result<(Met, Channel)> {
+    fn say_hello(&self, channel: Channel, capabilities: u32, clock: &mut Clock) -> Result<(Met, Channel, u32)> {
         let words = |trouble| in_words(trouble, &self.options.pipe, "", self.role);
-        let mut greeting = Greeting::new(channel, self.role).map_err(words)?;
+        let mut greeting = Greeting::new(channel, self.role, capabilities).map_err(words)?;
         let idle = Clock::new(self.connection.idle_timeout.limit());
         let mut silence = Clock::new(None);
         loop {
             let patience = [clock.left(), idle.left(), silence.until_notice()].into_iter().flatten().min();
             match greeting.wait(patience).map_err(words)? {
-                Some(met) => return Ok((met, greeting.into_channel())),
+                Some(met) => {
+                    let common = greeting.common();
+                    return Ok((met, greeting.into_channel(), common));
+                }
                 None if idle.is_over() => return Err(words(Trouble::Silent)),
                 None => {}
             }

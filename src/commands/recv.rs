@@ -108,7 +108,7 @@ impl Recv {
         let mut report = Report::new(&self.options, Role::Receiver, met.peer);
         let largest = self.options.framing.max_message;
         let mut from_peer = match self.options.apart() {
-            None => FromPeer::Sender(Receiver::new(met.channel)),
+            None => FromPeer::Sender(Receiver::new(met.channel, met.hands_files)),
             Some(apart) => FromPeer::Program(PlainReceiver::new(met.channel, apart, largest)),
         };
         let heard = loop {

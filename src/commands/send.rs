@@ -50,11 +50,11 @@ impl Send {
         let sizes = contents.iter().map(Content::look).collect::<Result<Vec<_>, _>>();
         let sizes = sizes.map_err(|trouble| self.in_words(trouble, ""))?;
         interrupt::watch().context("could not watch for signals")?;
-        let Some(Encounter { channel, peer }) = meeting.next(None)? else { return Ok(Exit::Done) };
+        let Some(Encounter { channel, peer, hands_files }) = meeting.next(None)? else { return Ok(Exit::Done) };
         let mut report = Report::new(options, Role::Sender, peer);
         let (patience, largest) = (options.connection.idle_timeout.limit(), options.framing.max_message);
         let mut to_peer = match options.apart() {
-            None => ToPeer::Receiver(Sender::new(channel, patience)),
+            None => ToPeer::Receiver(Sender::new(channel, patience, hands_files)),
             Some(apart) => ToPeer::Program(PlainSender::new(channel, apart, largest, patience)),
         };
         let is_answered = to_peer.is_answered();

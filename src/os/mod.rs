@@ -32,6 +32,8 @@ pub(crate) use imp::{
     Stream,               // a connection before anything has moved
     Wake,                 // stops a pump
     become_command,       // this process goes on as another program
+    clone_file,           // another name for what is in a file, and nothing copied
+    copy_range,           // a part of a file, copied by the kernel
     current_user,         // this process's user ID
     die_of_closed_stdout, // end as filters do when stdout has no reader
     die_of_signal,        // end as if a signal had not been caught
@@ -39,10 +41,12 @@ pub(crate) use imp::{
     exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
     give_all,             // writes, waiting for room, for so long
+    give_file,            // a file itself, for the peer
     give_name,            // puts a nameless file where it is to be
     group_id,             // a group by name
     hand_over,            // gives such handles to a child, and nothing else
     handle_path,          // the path by which a child can open one
+    hands_files,          // can files be given and taken here?
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident
@@ -62,6 +66,7 @@ pub(crate) use imp::{
     stdout_was_closed,    // had we no stdout when we started?
     survive_quit,         // leaves SIGQUIT to a child
     sync_directory,       // has a new name outlive a power cut
+    take_file,            // a file itself, from the peer
     take_some,            // reads, waiting for data, for so long
     try_say,              // a line on stderr, if it has room
     user_id,              // a user by name

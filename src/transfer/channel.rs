@@ -1,6 +1,7 @@
 //! A connection on which two sides take turns: records are said and heard, whole or not at all. What they
 //! mean is left to the sender and the receiver.
 
+use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -100,6 +101,30 @@ impl Channel {
     /// So much of it was.
     pub(crate) fn heard(&mut self, count: usize) {
         self.source.iter_mut().for_each(|source| source.delivered(count));
+    }
+
+    /// Says a record without words, and `file` itself with it.
+    pub(crate) fn give_file(&mut self, record: Record, file: &File) -> Result<(), Trouble> {
+        let Some(sink) = &self.sink else { return Err(Trouble::Gone) };
+        os::give_file(sink, &record.head(0), file).map_err(not_said)
+    }
+
+    /// Hears such a record: the file.
+    pub(crate) fn take_file(&mut self, record: Record) -> Result<File, Trouble> {
+        let mut head = [0; HEAD_SIZE];
+        let file = match &self.source {
+            Some(source) if source.undelivered().is_empty() => os::take_file(source, &mut head, self.patience),
+            _ => Err(Stopped::Failed(io::ErrorKind::InvalidData.into())),
+        };
+        match file {
+            Ok(file) if head == record.head(0) => Ok(file),
+            Err(Stopped::Ended | Stopped::Closed) => Err(Trouble::Gone),
+            Err(Stopped::TimedOut) => Err(Trouble::Silent),
+            Err(Stopped::Failed(error)) if error.kind() != io::ErrorKind::InvalidData => {
+                Err(lost(error, "could not receive"))
+            }
+            _ => Err(Trouble::Nonsense("no file, where it had promised one".into())),
+        }
     }
 
     /// Finishes our half, and goes on hearing.

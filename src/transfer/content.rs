@@ -111,7 +111,26 @@ impl Content {
     }
 }
 
+/// A smaller file is sent before it is agreed how.
+const WORTH_HANDING: u64 = 1 << 20;
+
 impl Body<'_> {
+    /// The file itself, if there is one that is worth to be handed over.
+    pub(super) fn file(&self) -> Option<(&File, u64)> {
+        match &self.bytes {
+            Bytes::File { file, before, .. } if before.len() >= WORTH_HANDING => Some((file, before.len())),
+            _ => None,
+        }
+    }
+
+    /// Makes sure that a file that was handed over is still what it was.
+    pub(super) fn check(&self) -> Result<(), Trouble> {
+        match &self.bytes {
+            Bytes::File { file, before, .. } => unchanged(file, before).map_err(|error| failed(&self.name, error)),
+            Bytes::Memory(_) | Bytes::Stream(_) => Ok(()),
+        }
+    }
+
     /// The next bytes, none at the end. That nobody reads from `watched` any more ends the wait for them.
     pub(super) fn next(&mut self, watched: Option<&Sink>, patience: Option<Duration>) -> Result<&[u8], Trouble> {
         let source = match &mut self.bytes {

@@ -1,7 +1,7 @@
 //! Where received items go: stdout, one file, or a directory. What a peer says of a name is not believed.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -136,6 +136,23 @@ impl Spot<'_> {
             Spot::Stdout { sink, .. } => Some(sink),
             Spot::Whole { .. } | Spot::Straight { .. } => None,
         }
+    }
+
+    /// Can another file be copied to it?
+    pub(super) fn takes_files(&self) -> bool {
+        matches!(self, Spot::Whole { .. })
+    }
+
+    /// Becomes `file`, all `size` bytes of it, without a byte being copied: can that be had?
+    pub(super) fn becomes(&mut self, file: &File, size: u64) -> Result<bool, Trouble> {
+        let Spot::Whole { landing, name, .. } = self else { return Ok(false) };
+        landing.becomes(file, size).map_err(|error| Trouble::with("could not write to", name, error))
+    }
+
+    /// Copies up to `most` bytes of `file` from `offset` on: nothing where the kernel cannot.
+    pub(super) fn copy(&mut self, file: &File, offset: u64, most: usize) -> Result<Option<usize>, Trouble> {
+        let Spot::Whole { landing, name, .. } = self else { return Ok(None) };
+        landing.copy(file, offset, most).map_err(|error| Trouble::with("could not write to", name, error))
     }
 
     /// Writes the next bytes of the item.

@@ -10,7 +10,7 @@ use super::{Channel, Trouble};
 #[derive(Debug)]
 pub(crate) struct Greeting {
     channel: Channel,
-    role: Role,
+    ours: Hello,
     heard: Vec<u8>,
 }
 
@@ -30,17 +30,17 @@ pub(crate) enum Met {
 }
 
 impl Greeting {
-    /// Says hello as a `role`.
-    pub(crate) fn new(mut channel: Channel, role: Role) -> Result<Self, Trouble> {
-        let hello = Hello { version: VERSION, role, capabilities: 0 };
+    /// Says hello as a `role` with such capabilities.
+    pub(crate) fn new(mut channel: Channel, role: Role, capabilities: u32) -> Result<Self, Trouble> {
+        let ours = Hello { version: VERSION, role, capabilities };
         if channel.speaks() {
-            match channel.say(&hello.bytes()) {
+            match channel.say(&ours.bytes()) {
                 // It may have said something before it left.
                 Ok(()) | Err(Trouble::Gone | Trouble::Reset) => {}
                 Err(trouble) => return Err(trouble),
             }
         }
-        Ok(Greeting { channel, role, heard: Vec::new() })
+        Ok(Greeting { channel, ours, heard: Vec::new() })
     }
 
     /// Waits for the other's hello, for `patience`: nothing if there was none yet.
@@ -74,11 +74,20 @@ impl Greeting {
         self.channel
     }
 
+    /// What both can do.
+    pub(crate) fn common(&self) -> u32 {
+        self.theirs().map_or(0, |theirs| theirs.capabilities & self.ours.capabilities)
+    }
+
+    fn theirs(&self) -> Option<Hello> {
+        self.heard.first_chunk().and_then(|bytes| Hello::parse(bytes).ok())
+    }
+
     fn met(&self) -> Met {
-        match self.heard.first_chunk().map(Hello::parse) {
-            Some(Ok(hello)) if hello.role == self.role => Met::Rival,
-            Some(Ok(_)) => Met::Partner,
-            _ => Met::Stranger,
+        match self.theirs() {
+            Some(theirs) if theirs.role == self.ours.role => Met::Rival,
+            Some(_) => Met::Partner,
+            None => Met::Stranger,
         }
     }
 }

@@ -79,6 +79,22 @@ impl Landing {
         Ok(())
     }
 
+    /// Becomes `source`, all `size` bytes of it, without a byte being copied: can that be had?
+    pub(super) fn becomes(&mut self, source: &File, size: u64) -> io::Result<bool> {
+        if !os::clone_file(source, &self.file) {
+            return Ok(false);
+        }
+        self.sparse = false;
+        // It may have grown since its size was said.
+        self.file.set_len(size)?;
+        Ok(true)
+    }
+
+    /// Has the kernel copy up to `most` bytes of `source` from `offset` on: nothing where it cannot.
+    pub(super) fn copy(&mut self, source: &File, offset: u64, most: usize) -> io::Result<Option<usize>> {
+        os::copy_range(source, offset, &self.file, most)
+    }
+
     /// Gives it its name, once all of it is safely written. With `preserve` it is as old as `item` says, and has
     /// its permissions.
     ///

@@ -73,6 +73,10 @@ impl From<wire::Nonsense> for Trouble {
     }
 }
 
+fn out_of_place() -> Trouble {
+    Trouble::Nonsense("a record that has no place there".into())
+}
+
 /// An item that has arrived, for those who want to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {

@@ -2,12 +2,17 @@
 
 use super::destination::{Destination, Spot};
 use super::wire::{Answer, End, Item, ItemKind, MOST_WORDS, Record, Tally};
-use super::{Arrived, Channel, Trouble};
+use super::{Arrived, Channel, Trouble, out_of_place};
+
+/// The kernel copies so much at once: the bar moves, and a sender that has gone is noticed.
+const COPY_STEP: usize = 16 << 20;
 
 /// Somebody who sends what we receive.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     channel: Channel,
+    /// Can files be handed over themselves?
+    hands_files: bool,
 }
 
 /// Who is told what comes.
@@ -19,9 +24,9 @@ pub(crate) struct Onlooker<'a> {
 }
 
 impl Receiver {
-    /// Over a channel on which both have said hello.
-    pub(crate) fn new(channel: Channel) -> Self {
-        Receiver { channel }
+    /// Over a channel on which both have said hello, and whether they can hand files over.
+    pub(crate) fn new(channel: Channel, hands_files: bool) -> Self {
+        Receiver { channel, hands_files }
     }
 
     /// Receives the next item, the so many-th, to `destination`; nothing where there are no more. The sender is told
@@ -66,10 +71,67 @@ impl Receiver {
         };
         (onlooker.begins)(&item);
         let mut spot = destination.place(&item, number)?;
-        let bytes = self.fill(&mut spot, onlooker.count)?;
+        let bytes = match item.size.filter(|_| item.offered && self.hands_files) {
+            Some(size) if self.take_over(&item, size, &mut spot, onlooker.count)? => self.hear_end(size)?,
+            _ => self.fill(&mut spot, onlooker.count)?,
+        };
         let path = spot.finish(&item)?;
         let name = (item.kind == ItemKind::File).then(|| String::from_utf8_lossy(&item.name).into_owned());
         Ok(Some(Arrived { name, bytes, path }))
+    }
+
+    /// Takes the file itself, and has the kernel copy it: can that be had?
+    fn take_over(
+        &mut self,
+        item: &Item,
+        size: u64,
+        spot: &mut Spot<'_>,
+        count: &dyn Fn(usize),
+    ) -> Result<bool, Trouble> {
+        if !spot.takes_files() {
+            self.channel.say_record(Record::Chunks, &[])?;
+            return Ok(false);
+        }
+        self.channel.say_record(Record::Hand, &[])?;
+        let file = self.channel.take_file(Record::Hand)?;
+        if spot.becomes(&file, size)? {
+            return self.copied(size, size, count).map(|()| true);
+        }
+        let mut done = 0;
+        while done < size {
+            // The kernel would write the holes.
+            let most = usize::try_from(size - done).unwrap_or(COPY_STEP).min(COPY_STEP);
+            let step = if item.sparse { None } else { spot.copy(&file, done, most)? };
+            match step {
+                None if done == 0 => {
+                    self.channel.say_record(Record::Chunks, &[])?;
+                    return Ok(false);
+                }
+                // It ends too early: the sender is asked to look, and finds that it has changed.
+                None | Some(0) => return self.copied(size, 0, count).map(|()| false),
+                Some(step) => {
+                    done += step as u64;
+                    self.copied(done, step as u64, count)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the sender, and whoever looks on here, how far we have got.
+    fn copied(&mut self, done: u64, step: u64, count: &dyn Fn(usize)) -> Result<(), Trouble> {
+        count(usize::try_from(step).unwrap_or(usize::MAX));
+        self.channel.say_record(Record::Copied, &done.to_le_bytes())
+    }
+
+    /// The sender has made sure that its file is still the one of which we have `size` bytes.
+    fn hear_end(&mut self, size: u64) -> Result<u64, Trouble> {
+        match self.channel.hear_head(None)? {
+            None => Err(Trouble::Gone),
+            Some((Record::End, length)) if End::parse(&self.channel.hear_words(length)?)?.count == size => Ok(size),
+            Some((Record::Abort, length)) => Err(self.aborted(length)?),
+            Some(_) => Err(out_of_place()),
+        }
     }
 
     /// Writes all of an item to `spot`, and makes sure that it is all of it.
@@ -119,8 +181,4 @@ impl Receiver {
         let why = self.channel.hear_words(length.min(MOST_WORDS))?;
         Ok(Trouble::There(String::from_utf8_lossy(&why).into_owned()))
     }
-}
-
-fn out_of_place() -> Trouble {
-    Trouble::Nonsense("a record that has no place there".into())
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::content::{Body, Content};
-use super::wire::{Answer, MOST_DATA, Record, Tally};
-use super::{Arrived, Channel, Trouble};
+use super::wire::{Answer, End, MOST_DATA, Record, Tally};
+use super::{Arrived, Channel, Trouble, out_of_place};
 
 /// A peer that has gone may have said why: it need not be waited for any longer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -14,8 +14,21 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Sender {
     channel: Channel,
     patience: Option<Duration>,
+    /// Can files be handed over themselves?
+    hands_files: bool,
     /// Has the receiver said that it wants no more?
     is_enough: bool,
+}
+
+/// What a receiver says of a file that it was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// It wants the file.
+    File,
+    /// It has copied so many bytes of it.
+    Copied(u64),
+    /// It wants its data.
+    Chunks,
 }
 
 /// How many items and bytes there are still to send.
@@ -26,9 +39,9 @@ pub(crate) struct Left {
 }
 
 impl Sender {
-    /// Over a channel on which both have said hello.
-    pub(crate) fn new(channel: Channel, patience: Option<Duration>) -> Self {
-        Sender { channel, patience, is_enough: false }
+    /// Over a channel on which both have said hello, and whether they can hand files over.
+    pub(crate) fn new(channel: Channel, patience: Option<Duration>, hands_files: bool) -> Self {
+        Sender { channel, patience, hands_files, is_enough: false }
     }
 
     /// Will the receiver say whether it has everything? Through a pipe that has one way only it cannot.
@@ -60,7 +73,14 @@ impl Sender {
     fn tell(&mut self, content: &Content, left: Left, count: &dyn Fn(usize)) -> Result<u64, Trouble> {
         let mut body = content.open()?;
         (body.item.items_left, body.item.bytes_left) = (left.items, left.bytes);
+        body.item.offered = self.hands_files && body.file().is_some();
         self.channel.say_record(Record::Item, &body.item.bytes())?;
+        if body.item.offered
+            && let Some(end) = self.hand_over(&body, count)?
+        {
+            self.channel.say_record(Record::End, &end.bytes())?;
+            return Ok(end.count);
+        }
         let mut tally = Tally::default();
         while self.tell_piece(&mut body, &mut tally, count)? {}
         let end = tally.end();
@@ -83,10 +103,49 @@ impl Sender {
         Ok(true)
     }
 
+    /// Hands the file itself over, and waits until the receiver has copied it; nothing if it wants the data.
+    fn hand_over(&mut self, body: &Body<'_>, count: &dyn Fn(usize)) -> Result<Option<End>, Trouble> {
+        let Some((file, size)) = body.file() else { return Ok(None) };
+        if self.hear_wish()? == Wish::Chunks {
+            return Ok(None);
+        }
+        self.channel.give_file(Record::Hand, file)?;
+        let mut done = 0;
+        while done < size {
+            match self.hear_wish()? {
+                Wish::Copied(copied) if (done..=size).contains(&copied) => {
+                    count(usize::try_from(copied - done).unwrap_or(usize::MAX));
+                    done = copied;
+                }
+                Wish::Chunks if done == 0 => return Ok(None),
+                _ => return Err(out_of_place()),
+            }
+        }
+        body.check()?;
+        // Nobody has seen the bytes.
+        Ok(Some(End { count: size, crc: 0 }))
+    }
+
+    /// What the receiver says of a file that was offered.
+    fn hear_wish(&mut self) -> Result<Wish, Trouble> {
+        let Some((record, length)) = self.channel.hear_head(None)? else { return Err(Trouble::Gone) };
+        let words = self.channel.hear_words(length)?;
+        match (record, words.first_chunk()) {
+            (Record::Hand, None) => Ok(Wish::File),
+            (Record::Chunks, None) => Ok(Wish::Chunks),
+            (Record::Copied, Some(copied)) => Ok(Wish::Copied(u64::from_le_bytes(*copied))),
+            (Record::Answer, _) => match Answer::parse(&words)? {
+                Answer::Failed(why) => Err(Trouble::There(why)),
+                Answer::Saved | Answer::SavedAndEnough => Err(out_of_place()),
+            },
+            _ => Err(out_of_place()),
+        }
+    }
+
     fn take_answer(&mut self) -> Result<(), Trouble> {
         let Some((record, length)) = self.channel.hear_head(None)? else { return Err(Trouble::Gone) };
         if record != Record::Answer {
-            return Err(Trouble::Nonsense("something else in an answer's place".into()));
+            return Err(out_of_place());
         }
         match Answer::parse(&self.channel.hear_words(length)?)? {
             Answer::Saved => {}

@@ -4,6 +4,10 @@
 //! Both say a [`Hello`]. Then the sender says records, each a type, a length and so many bytes: for each
 //! item its [`Item`], its data in pieces, and an [`End`]; a [`Record::Bye`] after the last. The receiver
 //! says one [`Answer`] to each item. All numbers are little-endian.
+//!
+//! Where both can, the sender offers a file itself in place of its data: the receiver accepts by
+//! [`Record::Hand`], gets a descriptor of it, and says how far it has got by [`Record::Copied`]; or it says
+//! [`Record::Chunks`], at any time before it has copied all.
 
 use byteorder::{ByteOrder, LE};
 
@@ -26,6 +30,9 @@ const SIZE_KNOWN: u8 = 1;
 const MODE_KNOWN: u8 = 2;
 const TIME_KNOWN: u8 = 4;
 const SPARSE: u8 = 8;
+const OFFERED: u8 = 16;
+/// The capability of handing over a file itself, or of taking one.
+pub const HANDS_FILES: u32 = 1;
 
 /// What a side does in a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,15 +109,24 @@ pub enum Record {
     Bye,
     /// What became of an item: an [`Answer`].
     Answer,
+    /// The file that was offered is wanted; and then the same from the sender, with a descriptor of it.
+    Hand,
+    /// So many bytes of it are copied: 8 bytes.
+    Copied,
+    /// Its data is wanted after all.
+    Chunks,
 }
 
-const RECORDS: [(u8, Record); 6] = [
+const RECORDS: [(u8, Record); 9] = [
     (b'I', Record::Item),
     (b'D', Record::Data),
     (b'E', Record::End),
     (b'X', Record::Abort),
     (b'B', Record::Bye),
     (b'A', Record::Answer),
+    (b'H', Record::Hand),
+    (b'K', Record::Copied),
+    (b'C', Record::Chunks),
 ];
 
 impl Record {
@@ -167,6 +183,8 @@ pub struct Item {
     pub modified: Option<(i64, u32)>,
     /// Does it have holes?
     pub sparse: bool,
+    /// Can the file itself be had, in place of its bytes?
+    pub offered: bool,
     /// How many items are to come, with this one (0 if that is not known) ...
     pub items_left: u32,
     /// ... and how many bytes they have together.
@@ -184,6 +202,7 @@ impl Item {
             mode: None,
             modified: None,
             sparse: false,
+            offered: false,
             items_left: 0,
             bytes_left: None,
         }
@@ -198,7 +217,8 @@ impl Item {
         bytes[1] = flag(self.size.is_some(), SIZE_KNOWN)
             | flag(self.mode.is_some(), MODE_KNOWN)
             | flag(self.modified.is_some(), TIME_KNOWN)
-            | flag(self.sparse, SPARSE);
+            | flag(self.sparse, SPARSE)
+            | flag(self.offered, OFFERED);
         let (seconds, nanoseconds) = self.modified.unwrap_or_default();
         LE::write_u64(&mut bytes[2..], self.size.unwrap_or(0));
         LE::write_u32(&mut bytes[10..], self.mode.unwrap_or(0));
@@ -229,6 +249,7 @@ impl Item {
             mode: known(MODE_KNOWN).then(|| LE::read_u32(&head[10..])),
             modified: known(TIME_KNOWN).then(|| (LE::read_i64(&head[14..]), LE::read_u32(&head[22..]))),
             sparse: known(SPARSE),
+            offered: known(OFFERED),
             items_left: LE::read_u32(&head[26..]),
             bytes_left: Some(LE::read_u64(&head[30..])).filter(|&bytes| bytes != u64::MAX),
         })
@@ -347,6 +368,7 @@ mod tests {
             mode: Some(0o644),
             modified: Some((1, 2)),
             sparse: false,
+            offered: false,
             items_left: 1,
             bytes_left: Some(2),
         };
@@ -375,11 +397,11 @@ mod tests {
 
     fn item() -> impl Strategy<Value = Item> {
         let kind = prop::sample::select(&[ItemKind::File, ItemKind::Text, ItemKind::Stream][..]);
-        let known = (any::<Option<u64>>(), any::<Option<u32>>(), any::<Option<(i64, u32)>>(), any::<bool>());
+        let known = (any::<Option<u64>>(), any::<Option<u32>>(), any::<Option<(i64, u32)>>(), any::<(bool, bool)>());
         let left = (any::<u32>(), prop::option::of(0..u64::MAX));
         (kind, prop::collection::vec(any::<u8>(), 0..300), known, left).prop_map(|(kind, name, known, left)| {
-            let ((size, mode, modified, sparse), (items_left, bytes_left)) = (known, left);
-            Item { kind, name, size, mode, modified, sparse, items_left, bytes_left }
+            let ((size, mode, modified, (sparse, offered)), (items_left, bytes_left)) = (known, left);
+            Item { kind, name, size, mode, modified, sparse, offered, items_left, bytes_left }
         })
     }
 

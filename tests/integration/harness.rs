@@ -114,6 +114,11 @@ impl Starter {
         self
     }
 
+    pub fn without_env(mut self, key: &str) -> Self {
+        self.command.env_remove(key);
+        self
+    }
+
     pub fn start(mut self) -> Side {
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{} did not start: {error}", self.name));
         Side {

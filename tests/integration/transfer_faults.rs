@@ -208,27 +208,114 @@ fn a_file_that_changes_while_it_is_sent() {
         ("echo more >> a", "changed while it was being sent"),
         ("printf x | dd of=a conv=notrunc status=none", "changed while it was being sent"),
     ] {
-        fs::write(scratch.path("a"), noise(1, MUCH)).unwrap();
+        // With holes its bytes are sent, and they are far more than both sides hold.
+        fs::File::create(scratch.path("a")).unwrap().set_len(1 << 30).unwrap();
         let receiver = receiver(&scratch, &[]);
-        receiver.signal(Signal::SIGSTOP);
         let sender = scratch.pipetool(["send", "./x", "a", "-v"]).start();
-        // It waits for the hello: afterwards for room, because nobody takes what it sends.
-        until("the sender to wait", || crate::harness::is_asleep(sender.child.id()));
-        receiver.signal(Signal::SIGCONT);
         sender.says("connected");
         receiver.signal(Signal::SIGSTOP);
+        until("the sender to wait", || has_open(&sender, "a") && crate::harness::is_asleep(sender.child.id()));
         scratch.shell(change).run("").ok();
         receiver.signal(Signal::SIGCONT);
-        let (sender, receiver) = (sender.end(), receiver.end());
-        // All may have been sent before it changed.
-        if sender.code == Some(0) {
-            fs::remove_file(scratch.path("in/a")).unwrap();
-            continue;
-        }
-        sender.code(1).says(&["'a'", reason]);
-        receiver.code(1).one_line(&["from './x'", "the sender says", reason]);
+        sender.end().code(1).says(&["'a'", reason]);
+        receiver.end().code(1).one_line(&["from './x'", "the sender says", reason]);
         assert!(files_in(&scratch).is_empty());
     }
+}
+
+fn has_open(side: &Side, file: &str) -> bool {
+    let links = fs::read_dir(format!("/proc/{}/fd", side.child.id())).unwrap();
+    links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|path| path.ends_with(file))
+}
+
+/// With it in the environment nothing is handed over.
+const PLAIN: &str = "PIPETOOL_PLAIN_IO";
+
+/// Starts a receiver whose every `call` is tampered with.
+fn tampered(scratch: &Scratch, call: &str, how: &str) -> Side {
+    fs::create_dir_all(scratch.path("in")).unwrap();
+    let pipetool = crate::harness::PIPETOOL;
+    let strace = format!("exec strace -qq -f -o calls -e trace={call} -e inject={call}:{how}");
+    let side = scratch.shell(&format!("{strace} {pipetool} recv ./x -D in")).without_env(PLAIN).start();
+    until("a server", || scratch.path("x").exists());
+    side
+}
+
+/// On one machine the receiver gets the file itself, and the kernel copies it.
+#[test]
+fn a_file_that_is_handed_over() {
+    let scratch = Scratch::new();
+    let file = noise(1, 40_000_000);
+    fs::write(scratch.path("a"), &file).unwrap();
+    let send = |options: &[&str]| scratch.pipetool([&["send", "./x", "a"], options].concat()).without_env(PLAIN);
+    let calls = || fs::read_to_string(scratch.path("calls")).unwrap().matches("copy_file_range(").count();
+    // In steps; and where the kernel will not, at all or at first, as bytes.
+    for (how, at_most) in [("delay_exit=1", 10), ("error=EXDEV", 1), ("error=EINTR:when=2", 10)] {
+        let receiver = tampered(&scratch, "copy_file_range", how);
+        let sender = send(&["--stats=json"]).run("").ok();
+        assert!(sender.err.contains("\"sent\":40000000"), "{}", sender.err);
+        receiver.end().ok();
+        assert!(fs::read(scratch.path("in/a")).unwrap() == file, "{how}");
+        assert!((1..=at_most).contains(&calls()), "{how}: {}", calls());
+        fs::remove_file(scratch.path("in/a")).unwrap();
+    }
+    let receiver = tampered(&scratch, "copy_file_range", "error=ENOSPC:when=2");
+    send(&[]).run("").code(1).one_line(&["receiver says", "'in/a'", "No space left"]);
+    receiver.end().code(1).one_line(&["'in/a'", "No space left"]);
+    let receiver = tampered(&scratch, "copy_file_range", "retval=0:when=2");
+    send(&[]).run("").code(1);
+    receiver.end().code(1);
+    assert!(files_in(&scratch).is_empty());
+    // While the kernel is at it, the file changes, or the sender is killed.
+    for change in [true, false] {
+        let receiver = tampered(&scratch, "copy_file_range", "delay_exit=2s:when=1");
+        let sender = send(&[]).start();
+        until("the file to be open", || has_open(&sender, "a") && crate::harness::is_asleep(sender.child.id()));
+        if change {
+            scratch.shell("echo more >> a").run("").ok();
+            sender.end().code(1).one_line(&["'a'", "changed while it was being sent"]);
+            receiver.end().code(1).one_line(&["the sender says", "changed while it was being sent"]);
+        } else {
+            sender.signal(Signal::SIGKILL);
+            receiver.end().code(1).one_line(&["the sender has gone"]);
+        }
+        assert!(files_in(&scratch).is_empty());
+    }
+}
+
+/// XFS and btrfs have two files share what is in them.
+#[test]
+fn where_files_can_share_nothing_is_copied() {
+    let scratch = Scratch::new();
+    let run = |line: &str| scratch.shell(line).run("").ok();
+    run("truncate -s 320M image && mkfs.xfs -q image && mkdir disk && mount -o loop image disk");
+    // With a hole, which stays one.
+    fs::write(scratch.path("disk/a"), noise(1, MUCH)).unwrap();
+    fs::File::options().write(true).open(scratch.path("disk/a")).unwrap().set_len(100 << 20).unwrap();
+    let strace = "exec strace -qq -f -o calls -e trace=ioctl,copy_file_range,pwrite64";
+    let line = format!("{strace} {} recv ./x -o disk/b", crate::harness::PIPETOOL);
+    let receiver = scratch.shell(&line).without_env(PLAIN).start();
+    until("a server", || scratch.path("x").exists());
+    scratch.pipetool(["send", "./x", "disk/a"]).without_env(PLAIN).run("").ok();
+    receiver.end().ok();
+    let is_equal = fs::read(scratch.path("disk/a")).unwrap() == fs::read(scratch.path("disk/b")).unwrap();
+    run("umount disk");
+    let calls = fs::read_to_string(scratch.path("calls")).unwrap();
+    assert!(is_equal && calls.contains("FICLONE") && !calls.contains("copy_file_range"), "{calls}");
+}
+
+/// Another user would keep the file open for ever.
+#[test]
+fn a_file_is_handed_to_nobody_else() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("a"), noise(1, MUCH)).unwrap();
+    let theirs = crate::users::as_nobody(&scratch, ["recv", "--peer", "root", "./x", "-o", "b"]).start();
+    until("a server", || scratch.path("x").exists());
+    let strace = ["-qq", "-f", "-o", "calls", "-e", "trace=sendmsg", crate::harness::PIPETOOL, "send", "./x", "a"];
+    scratch.program("strace", strace).without_env(PLAIN).run("").ok();
+    theirs.end().ok();
+    assert!(!fs::read_to_string(scratch.path("calls")).unwrap().contains("SCM_RIGHTS"));
+    assert!(fs::read(scratch.path("b")).unwrap() == noise(1, MUCH));
 }
 
 /// A peer may call its file what it wants.

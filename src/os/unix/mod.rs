@@ -9,6 +9,7 @@ mod ends;
 mod fifo;
 mod files;
 mod handles;
+mod handover;
 mod listener;
 mod name;
 mod packets;
@@ -35,6 +36,7 @@ pub(crate) use files::{
     give_name, is_sparse, mode_of, name_bytes, name_from, nameless_file, ordinary_permissions, set_mode, sync_directory,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
+pub(crate) use handover::{clone_file, copy_range, give_file, hands_files, take_file};
 pub(crate) use listener::{Access, Listener};
 pub(crate) use name::OwnedName;
 pub(crate) use people::{current_user, group_id, user_id, user_name};

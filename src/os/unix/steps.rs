@@ -72,7 +72,7 @@ pub(crate) fn give_all(
     }
 }
 
-fn wait_for_data(source: &Source, watched: Option<&Sink>, deadline: Option<Instant>) -> Result<(), Stopped> {
+pub(super) fn wait_for_data(source: &Source, watched: Option<&Sink>, deadline: Option<Instant>) -> Result<(), Stopped> {
     loop {
         let for_others = source.is_for_others();
         let wanted = if for_others { PollFlags::empty() } else { PollFlags::IN };

@@ -5,6 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+use super::pumps::{Sink, Source};
+use crate::os::Stopped;
 
 pub(crate) fn nameless_file(_: &Path) -> io::Result<Option<File>> {
     Ok(None)
@@ -39,4 +43,24 @@ pub(crate) fn name_bytes(name: &OsStr) -> Vec<u8> {
 
 pub(crate) fn name_from(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+pub(crate) fn hands_files() -> bool {
+    false
+}
+
+pub(crate) fn give_file(_: &Sink, _: &[u8], _: &File) -> Result<(), Stopped> {
+    Err(Stopped::Failed(io::ErrorKind::Unsupported.into()))
+}
+
+pub(crate) fn take_file(_: &Source, _: &mut [u8], _: Option<Duration>) -> Result<File, Stopped> {
+    Err(Stopped::Failed(io::ErrorKind::Unsupported.into()))
+}
+
+pub(crate) fn clone_file(_: &File, _: &File) -> bool {
+    false
+}
+
+pub(crate) fn copy_range(_: &File, _: u64, _: &File, _: usize) -> io::Result<Option<usize>> {
+    Ok(None)
 }

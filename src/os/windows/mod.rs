@@ -8,7 +8,8 @@ mod process;
 mod pumps;
 
 pub(crate) use files::{
-    give_name, is_sparse, mode_of, name_bytes, name_from, nameless_file, ordinary_permissions, set_mode, sync_directory,
+    clone_file, copy_range, give_file, give_name, hands_files, is_sparse, mode_of, name_bytes, name_from,
+    nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use place::{Access, Connection, Connector, Listener, OwnedName, Place, Stream, find_elsewhere, is_pipe};
