@@ -64,6 +64,24 @@ impl Kind {
     }
 }
 
+/// What every pipe holds that nobody has asked for more or less: 16 pages.
+#[cfg(target_os = "linux")]
+const USUAL_PIPE: usize = 64 * 1024;
+/// A plain user has 64 MiB of pipe buffers in all, and beyond that every new pipe of theirs is small.
+#[cfg(target_os = "linux")]
+const LARGE_PIPE: usize = 256 * 1024;
+
+/// Has a pipe hold more, unless somebody chose its size. A refusal is no error, nor is a file that is no pipe.
+#[cfg(target_os = "linux")]
+pub(super) fn enlarge(pipe: impl AsFd) {
+    if rustix::pipe::fcntl_getpipe_size(&pipe) == Ok(USUAL_PIPE) {
+        let _ = rustix::pipe::fcntl_setpipe_size(&pipe, LARGE_PIPE);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn enlarge(_: impl AsFd) {}
+
 /// preadv2 and pwritev2 take this offset as "where the file is", which is all a pipe knows.
 #[cfg(target_os = "linux")]
 const HERE: u64 = u64::MAX;

@@ -21,10 +21,12 @@ mod ready;
 mod signals;
 mod sink;
 mod source;
+mod splice;
 mod stdio;
 mod steps;
 mod stream;
 mod wake;
+mod ways;
 
 pub(crate) use children::{
     become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, signal_child,

@@ -7,6 +7,7 @@
 //! A sink is watched even while nothing comes: poll tells that a pipe has no reader (POLLERR) or that
 //! a peer has gone (POLLHUP) without a byte being written.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,9 +17,11 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
+use super::ends::enlarge;
 use super::sink::Sink;
 use super::source::Source;
 use super::wake::Wake;
+use super::ways::Way;
 use crate::os::{Ended, Translate, Watch};
 
 /// How often a background job looks whether the terminal has become its own.
@@ -27,6 +30,9 @@ pub(super) const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 /// How often a peer whose queue is full is written to all the same.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(250);
 
+/// Who sends less needs no large pipes.
+const MUCH: usize = 1 << 20;
+
 /// What poll always reports: the other side does not take any more.
 pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
@@ -34,7 +40,9 @@ pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(
 /// piece that was delivered.
 pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Ended {
     block_stops();
-    let Err(ended) = move_all(source, sink, wake, watch);
+    let growth = Growth::default();
+    let count = |bytes| growth.count(bytes, watch);
+    let Err(ended) = move_all(source, sink, wake, Watch { count: &count, ..watch }, &growth);
     ended
 }
 
@@ -45,14 +53,50 @@ fn block_stops() {
     let _ = stops.thread_block();
 }
 
-fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<Infallible, Ended> {
+fn move_all(
+    source: &mut Source,
+    sink: &mut Sink,
+    wake: &Wake,
+    watch: Watch<'_>,
+    growth: &Growth,
+) -> Result<Infallible, Ended> {
+    // What is shown has to come by here.
+    let mut way = if watch.show.is_some() { Way::Plain } else { Way::between(source.as_fd(), sink.as_fd()) };
     loop {
         deliver(source, sink, wake, watch)?;
         if source.has_ended() {
             return Err(Ended::SourceEnded);
         }
+        if growth.is_due() {
+            [source.as_fd(), sink.as_fd()].into_iter().chain(way.own_pipe()).for_each(enlarge);
+        }
         wait_for_data(source, sink, wake)?;
-        take(source)?;
+        way.step(source, sink, wake, watch)?;
+    }
+}
+
+/// Says when pipes are to hold more: once, as soon as much has moved.
+struct Growth(Cell<Option<usize>>);
+
+impl Default for Growth {
+    fn default() -> Self {
+        Growth(Cell::new(Some(0)))
+    }
+}
+
+impl Growth {
+    fn count(&self, bytes: usize, watch: Watch<'_>) {
+        self.0.set(self.0.get().map(|moved| moved.saturating_add(bytes)));
+        (watch.count)(bytes);
+    }
+
+    /// Says yes once.
+    fn is_due(&self) -> bool {
+        let is_due = self.0.get().is_some_and(|moved| moved >= MUCH);
+        if is_due {
+            self.0.set(None);
+        }
+        is_due
     }
 }
 
@@ -65,7 +109,9 @@ pub(crate) fn pump_messages(
     translator: &mut dyn Translate,
 ) -> Ended {
     block_stops();
-    let Err(ended) = translate_all(source, sink, wake, watch, translator);
+    let growth = Growth::default();
+    let count = |bytes| growth.count(bytes, watch);
+    let Err(ended) = translate_all(source, sink, wake, Watch { count: &count, ..watch }, translator, &growth);
     ended
 }
 
@@ -75,11 +121,15 @@ fn translate_all(
     wake: &Wake,
     watch: Watch<'_>,
     translator: &mut dyn Translate,
+    growth: &Growth,
 ) -> Result<Infallible, Ended> {
     loop {
         deliver_messages(translator, sink, wake, watch)?;
         if translator.has_enough() {
             return Err(Ended::Enough);
+        }
+        if growth.is_due() {
+            [source.as_fd(), sink.as_fd()].into_iter().for_each(enlarge);
         }
         let is_over = match wait_for_data(source, sink, wake) {
             Err(Ended::SourceEnded) => true,
@@ -152,7 +202,7 @@ pub(super) fn write_error(sink: &Sink, error: Errno, length: usize) -> io::Error
 }
 
 /// Takes what the source has: poll said that there is something. Was there?
-fn take(source: &mut Source) -> Result<bool, Ended> {
+pub(super) fn take(source: &mut Source) -> Result<bool, Ended> {
     match source.fill() {
         Ok(()) => Ok(true),
         Err(Errno::AGAIN | Errno::INTR) => Ok(false),
@@ -163,7 +213,7 @@ fn take(source: &mut Source) -> Result<bool, Ended> {
 
 /// Waits until a write can do something, be it to fail. To a peer with a full queue that has stopped
 /// receiving, poll says nothing on AF_UNIX: only a write tells, so it is tried now and then.
-fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
+pub(super) fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
     let patience = sink.is_socket().then_some(FULL_PAUSE);
     loop {
         let before = Instant::now();

@@ -1,6 +1,7 @@
 //! The end of a pump that bytes come from.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ChildStdout;
@@ -24,6 +25,7 @@ const BUFFER_SIZE: usize = 256 * 1024;
 pub(crate) struct Source {
     handle: Handle,
     kind: Kind,
+    /// Empty until something is read: where the kernel moves the bytes nothing is.
     buffer: Vec<u8>,
     taken: Range<usize>,
     ended: bool,
@@ -70,7 +72,7 @@ impl Source {
     }
 
     fn new(handle: Handle, kind: Kind) -> Self {
-        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended: false, over: None }
+        Source { handle, kind, buffer: Vec::new(), taken: 0..0, ended: false, over: None }
     }
 
     /// Bytes taken and not delivered.
@@ -112,6 +114,9 @@ impl Source {
 
     /// Reads what is there; the end of data is noted. Only called when nothing is undelivered.
     pub(super) fn fill(&mut self) -> Result<(), Errno> {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; BUFFER_SIZE];
+        }
         let read = match self.read() {
             Err(Errno::OPNOTSUPP) if self.kind == Kind::Pipe => {
                 self.kind = Kind::SmallPieces;
@@ -121,6 +126,15 @@ impl Source {
         };
         self.taken = 0..read.unwrap_or(0);
         self.ended = read.is_none();
+        Ok(())
+    }
+
+    /// Takes back `count` bytes that had gone another way, now to be read from `there`. Only called when nothing is
+    /// undelivered.
+    pub(super) fn take_back(&mut self, mut there: impl Read, count: usize) -> io::Result<()> {
+        self.buffer.resize(count.max(BUFFER_SIZE), 0);
+        there.read_exact(&mut self.buffer[..count])?;
+        self.taken = 0..count;
         Ok(())
     }
 
