@@ -19,6 +19,7 @@
 //! | transfer_faults | whatever goes wrong in a transfer: never half a file, and both sides say so |
 //! | transfers | send and recv: what arrives, and where |
 //! | views | -x, --log, --progress, --stats: what is shown of what passes |
+//! | ways | what stdin, stdout and a child's pipes may be: all bytes, moved by the kernel where it can |
 //! | peers | socat, nc, ncat, Python, Node, gpg-agent, .NET: programs that are not ours |
 //! | smoke | the first things anybody types |
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
@@ -43,3 +44,4 @@ mod transfers;
 mod users;
 mod views;
 mod waiting;
+mod ways;

@@ -217,9 +217,9 @@ pub(super) fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
     let patience = sink.is_socket().then_some(FULL_PAUSE);
     loop {
         let before = Instant::now();
-        let over = (sink.over().unwrap_or(wake.as_fd()), wanted(sink.over()));
-        let [room, woken, over] = poll([(sink.as_fd(), PollFlags::OUT), (wake.as_fd(), PollFlags::IN), over], patience)
-            .map_err(Ended::WriteFailed)?;
+        let files =
+            [(Some(sink.as_fd()), PollFlags::OUT), (Some(wake.as_fd()), PollFlags::IN), (sink.over(), PollFlags::IN)];
+        let [room, woken, over] = poll_present(files, patience).map_err(Ended::WriteFailed)?;
         if !woken.is_empty() {
             return Err(Ended::Woken);
         }
@@ -234,20 +234,17 @@ pub(super) fn wait_for_room(sink: &Sink, wake: &Wake) -> Result<(), Ended> {
 
 fn wait_for_data(source: &Source, sink: &Sink, wake: &Wake) -> Result<(), Ended> {
     loop {
-        let for_others = source.is_for_others();
         // With another's terminal only the time goes by: poll without its fd.
-        let first = if for_others { wake.as_fd() } else { source.as_fd() };
-        let [data, closed, woken, source_over, sink_over] = poll(
-            [
-                (first, PollFlags::IN),
-                (sink.as_fd(), PollFlags::empty()),
-                (wake.as_fd(), PollFlags::IN),
-                (source.over().unwrap_or(wake.as_fd()), wanted(source.over())),
-                (sink.over().unwrap_or(wake.as_fd()), wanted(sink.over())),
-            ],
-            for_others.then_some(BACKGROUND_PAUSE),
-        )
-        .map_err(Ended::ReadFailed)?;
+        let for_others = source.is_for_others();
+        let files = [
+            (Some(sink.as_fd()), PollFlags::empty()),
+            (Some(wake.as_fd()), PollFlags::IN),
+            (Some(source.as_fd()).filter(|_| !for_others), PollFlags::IN),
+            (source.over(), PollFlags::IN),
+            (sink.over(), PollFlags::IN),
+        ];
+        let [closed, woken, data, source_over, sink_over] =
+            poll_present(files, for_others.then_some(BACKGROUND_PAUSE)).map_err(Ended::ReadFailed)?;
         if !woken.is_empty() {
             return Err(Ended::Woken);
         }
@@ -264,21 +261,27 @@ fn wait_for_data(source: &Source, sink: &Sink, wake: &Wake) -> Result<(), Ended>
     }
 }
 
-/// What to ask of a signal that may not be there, in whose place another file stands.
-pub(super) fn wanted(signal: Option<BorrowedFd<'_>>) -> PollFlags {
-    if signal.is_some() { PollFlags::IN } else { PollFlags::empty() }
-}
-
 /// poll(2) for `timeout`, or for ever: what happened to each file, nothing for any when time is over.
 pub(super) fn poll<const N: usize>(
     files: [(BorrowedFd<'_>, PollFlags); N],
     timeout: Option<Duration>,
 ) -> io::Result<[PollFlags; N]> {
-    let mut files = files.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events));
+    poll_present(files.map(|(fd, events)| (Some(fd), events)), timeout)
+}
+
+/// The same, where some of the files may be missing: nothing happens to those, and they cost nothing.
+pub(super) fn poll_present<const N: usize>(
+    files: [(Option<BorrowedFd<'_>>, PollFlags); N],
+    timeout: Option<Duration>,
+) -> io::Result<[PollFlags; N]> {
+    let present = files.iter().filter_map(|&(fd, events)| Some((fd?, events)));
+    let mut polled: Vec<_> = present.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events)).collect();
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    match rustix::event::poll(&mut files, timeout.as_ref()) {
+    match rustix::event::poll(&mut polled, timeout.as_ref()) {
         // A signal: as if nothing had happened; every caller looks again.
-        Ok(_) | Err(Errno::INTR) => Ok(files.each_ref().map(PollFd::revents)),
-        Err(error) => Err(error.into()),
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
     }
+    let mut happened = polled.iter().map(PollFd::revents);
+    Ok(files.map(|(fd, _)| fd.and_then(|_| happened.next()).unwrap_or(PollFlags::empty())))
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
 
 use super::ends::{Handle, Kind, write_without_waiting};
-use super::pump::{CLOSED, poll, wanted};
+use super::pump::{CLOSED, poll_present};
 use super::stream::Socket;
 use super::wake::Wake;
 use super::{packets, stdio};
@@ -94,8 +94,7 @@ impl Sink {
 
     /// Waits for `pause`, or until nobody reads any more: did that happen?
     pub(crate) fn closes_within(&self, pause: Duration) -> bool {
-        let over = self.over().unwrap_or(self.as_fd());
-        match poll([(self.as_fd(), PollFlags::empty()), (over, wanted(self.over()))], Some(pause)) {
+        match poll_present([(Some(self.as_fd()), PollFlags::empty()), (self.over(), PollFlags::IN)], Some(pause)) {
             Ok([reader, over]) => reader.intersects(CLOSED) || over.contains(PollFlags::IN),
             Err(_) => false,
         }

@@ -18,6 +18,8 @@ use super::{packets, stdio};
 
 /// Large enough that the system calls are few, small enough for a processor's cache.
 const BUFFER_SIZE: usize = 256 * 1024;
+/// What is allocated until that has been full.
+const FIRST_SIZE: usize = 16 * 1024;
 
 /// Where bytes come from. What was taken from it and could not be delivered stays with it: a server's
 /// stdin goes on with the next client.
@@ -25,7 +27,7 @@ const BUFFER_SIZE: usize = 256 * 1024;
 pub(crate) struct Source {
     handle: Handle,
     kind: Kind,
-    /// Empty until something is read: where the kernel moves the bytes nothing is.
+    /// Empty until something is read, and small until that fills it.
     buffer: Vec<u8>,
     taken: Range<usize>,
     ended: bool,
@@ -114,9 +116,7 @@ impl Source {
 
     /// Reads what is there; the end of data is noted. Only called when nothing is undelivered.
     pub(super) fn fill(&mut self) -> Result<(), Errno> {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; BUFFER_SIZE];
-        }
+        self.make_room();
         let read = match self.read() {
             Err(Errno::OPNOTSUPP) if self.kind == Kind::Pipe => {
                 self.kind = Kind::SmallPieces;
@@ -127,6 +127,14 @@ impl Source {
         self.taken = 0..read.unwrap_or(0);
         self.ended = read.is_none();
         Ok(())
+    }
+
+    /// The first read may well be all: a message, or the end of what the kernel has moved.
+    fn make_room(&mut self) {
+        let size = if self.buffer.is_empty() { FIRST_SIZE } else { BUFFER_SIZE };
+        if self.taken.end == self.buffer.len() && self.buffer.len() < size {
+            self.buffer = vec![0; size];
+        }
     }
 
     /// Takes back `count` bytes that had gone another way, now to be read from `there`. Only called when nothing is
