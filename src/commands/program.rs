@@ -16,7 +16,7 @@ use super::session::Sessions;
 use crate::bridge::{Local, LocalKind, Session};
 use crate::exit::{Exit, reason};
 use crate::os::{self, Mode, Peer, Sink, Source};
-use crate::pipe::PipeStream;
+use crate::pipe::{PipeStream, peer_name};
 use crate::{interrupt, stderr};
 
 /// How long a child whose time is over may take for its end.
@@ -44,7 +44,7 @@ impl<'a> Program<'a> {
         if self.must_stand_between(&pipe) {
             return self.stand_between(pipe);
         }
-        self.options.bridge.notice(|| format!("connected to {}", pipe.peer_name()));
+        self.options.bridge.notice(|| format!("connected to {}", peer_name(pipe.peer)));
         let error = os::become_command(&mut self.with_pipe(pipe)?);
         Ok(not_started(self.name, &error))
     }
@@ -54,12 +54,12 @@ impl<'a> Program<'a> {
         if self.must_stand_between(&pipe) {
             return self.stand_between(pipe);
         }
-        self.options.bridge.notice(|| format!("connected to {}", pipe.peer_name()));
-        let peer = pipe.peer_name();
+        self.options.bridge.notice(|| format!("connected to {}", peer_name(pipe.peer)));
+        let peer = pipe.peer;
         // Our copy of the connection goes with the command, so that the peer sees the child end.
         let started = self.with_pipe(pipe)?.spawn();
         match started {
-            Ok(child) => self.wait_for(child, &peer),
+            Ok(child) => self.wait_for(child, peer),
             Err(error) => Ok(not_started(self.name, &error)),
         }
     }
@@ -70,19 +70,19 @@ impl<'a> Program<'a> {
     }
 
     /// Waits for COMMAND's end; a signal that ends us meanwhile ends it too.
-    fn wait_for(self, mut child: Child, peer: &str) -> Result<Exit> {
+    fn wait_for(self, mut child: Child, peer: Option<Peer>) -> Result<Exit> {
         let id = child.id();
         let told_at_death = interrupt::at_death(move || os::end_politely(id));
         os::wait_for_end(id);
         drop(told_at_death);
         let status = child.wait().with_context(|| format!("could not wait for '{}'", self.name.display()))?;
-        self.options.bridge.notice(|| format!("'{}' for {peer} ended: {status}", self.name.display()));
+        self.options.bridge.notice(|| format!("'{}' for {} ended: {status}", self.name.display(), peer_name(peer)));
         Ok(Exit::OfCommand(os::exit_code(status)))
     }
 
     /// Bridges `pipe` to COMMAND over anonymous pipes.
     fn stand_between(self, pipe: PipeStream) -> Result<Exit> {
-        let (peer, direction) = (pipe.peer_name(), pipe.direction);
+        let (peer, direction) = (pipe.peer, pipe.direction);
         let mut command = self.command(pipe.peer);
         command.stdin(if direction.receives() { Stdio::piped() } else { Stdio::inherit() });
         command.stdout(if direction.sends() { Stdio::piped() } else { Stdio::inherit() });
@@ -106,7 +106,7 @@ impl<'a> Program<'a> {
                 end(child);
                 Ok(Exit::Done)
             }
-            Ok(_) => self.wait_for(child, &peer),
+            Ok(_) => self.wait_for(child, peer),
             Err(error) => {
                 end(child);
                 Err(error)

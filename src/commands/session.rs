@@ -17,7 +17,7 @@ use crate::dump::Dump;
 use crate::exit::Exit;
 use crate::framing::{Form, Translator};
 use crate::os::{self, Mode, Peer};
-use crate::pipe::{PipeEnds, PipeStream};
+use crate::pipe::{PipeEnds, PipeStream, peer_name};
 use crate::progress::{Bar, Meter, Moving, Subject};
 use crate::{interrupt, stderr};
 
@@ -43,8 +43,8 @@ impl<'a> Sessions<'a> {
     /// Bridges `pipe` to the local side until the session is over; one that was idle for too long has
     /// failed.
     pub(crate) fn hold(&self, local: &mut Local, pipe: PipeStream, rules: &Rules) -> Result<Session> {
-        let (peer, peer_name) = (pipe.peer, pipe.peer_name());
-        self.hold_ends(local, pipe.into_ends(rules.finish == Finish::Auto), peer, &peer_name, rules)
+        let peer = pipe.peer;
+        self.hold_ends(local, pipe.into_ends(rules.finish == Finish::Auto), peer, || peer_name(peer), rules)
     }
 
     /// The same for a pipe that is no connection.
@@ -53,7 +53,7 @@ impl<'a> Sessions<'a> {
         local: &mut Local,
         pipe: PipeEnds,
         peer: Option<Peer>,
-        peer_name: &str,
+        name_of_peer: impl FnOnce() -> String,
         rules: &Rules,
     ) -> Result<Session> {
         let options = self.options;
@@ -67,7 +67,7 @@ impl<'a> Sessions<'a> {
             let summary = summary.clone();
             move || os::try_say(&summary())
         });
-        options.notice(|| format!("connected to {peer_name}"));
+        options.notice(|| format!("connected to {}", name_of_peer()));
         let subject = Arc::new(Subject::new(Moving::Both, local.length()));
         let bar = Bar::follow(Arc::clone(&meter), subject, options.progress);
 

@@ -187,7 +187,7 @@ impl SpawnChild {
         };
         // A child need not read all that there is, no more than `head` does.
         let rules = bridge::Rules { forgives_loss: true, ..self.options.rules() };
-        sessions.hold_ends(&mut stdio::open(), bridged, None, "the child", &rules)
+        sessions.hold_ends(&mut stdio::open(), bridged, None, || "the child".into(), &rules)
     }
 
     fn make_pipes(

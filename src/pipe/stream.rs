@@ -155,11 +155,11 @@ impl PipeStream {
     pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
         self.stream.into_stdio()
     }
+}
 
-    /// The peer, for people.
-    pub(crate) fn peer_name(&self) -> String {
-        self.peer.map_or_else(|| "a pipe that does not say who is there".to_owned(), |peer| peer.to_string())
-    }
+/// A peer, for people: with a user's name, which is looked up.
+pub(crate) fn peer_name(peer: Option<Peer>) -> String {
+    peer.map_or_else(|| "a pipe that does not say who is there".to_owned(), |peer| peer.to_string())
 }
 
 fn nobody_knows() -> io::Error {
