@@ -84,16 +84,27 @@ fn ends(scratch: &Scratch, kind: Kind, is_stdin: bool) -> (File, File) {
     if is_stdin { (reader.into(), writer.into()) } else { (writer.into(), reader.into()) }
 }
 
+/// Who writes what did not fit at once.
+struct Feeding(Option<JoinHandle<()>>);
+
+impl Feeding {
+    fn ends(self) {
+        if let Some(thread) = self.0 {
+            thread.join().unwrap();
+        }
+    }
+}
+
 /// A stdin of that kind with these bytes in it, or on the way into it.
-fn stdin_with(scratch: &Scratch, kind: Kind, data: &[u8]) -> (File, Option<JoinHandle<()>>) {
+fn stdin_with(scratch: &Scratch, kind: Kind, data: &[u8]) -> (File, Feeding) {
     let (given, mut ours) = ends(scratch, kind, true);
     if kind == Kind::File {
         ours.write_all(data).unwrap();
-        return (File::open(scratch.path("file")).unwrap(), None);
+        return (File::open(scratch.path("file")).unwrap(), Feeding(None));
     }
     let data = data.to_owned();
     // Nobody may be there who reads it all.
-    (given, Some(thread::spawn(move || drop(ours.write_all(&data)))))
+    (given, Feeding(Some(thread::spawn(move || drop(ours.write_all(&data))))))
 }
 
 fn client(scratch: &Scratch, prepare: impl FnOnce(Starter) -> Starter) -> (Side, UnixStream) {
@@ -122,19 +133,19 @@ fn read_all(mut from: impl Read) -> Vec<u8> {
     all
 }
 
-fn send_from(kind: Kind, size: usize, read: fn(UnixStream) -> Vec<u8>, once: impl FnOnce(&Side)) {
-    let (scratch, data) = (Scratch::new(), bytes(size));
+fn send_from(kind: Kind, length: usize, read: fn(UnixStream) -> Vec<u8>, once: impl FnOnce(&Side)) {
+    let (scratch, data) = (Scratch::new(), bytes(length));
     let (stdin, feeding) = stdin_with(&scratch, kind, &data);
     let (side, peer) = client(&scratch, |starter| starter.stdin(stdin));
     once(&side);
     peer.shutdown(std::net::Shutdown::Write).unwrap();
-    assert_same(&read(peer), &data, &format!("{size} bytes from {kind:?}"));
-    feeding.into_iter().for_each(|feeding| feeding.join().unwrap());
+    assert_same(&read(peer), &data, &format!("{length} bytes from {kind:?}"));
+    feeding.ends();
     side.end().ok();
 }
 
-fn receive_into(kind: Kind, size: usize, read: fn(File) -> Vec<u8>, once: impl FnOnce(&Side)) {
-    let (scratch, data) = (Scratch::new(), bytes(size));
+fn receive_into(kind: Kind, length: usize, read: fn(File) -> Vec<u8>, once: impl FnOnce(&Side)) {
+    let (scratch, data) = (Scratch::new(), bytes(length));
     let (stdout, mut ours) = ends(&scratch, kind, false);
     if kind == Kind::Appended {
         ours.write_all(b"before").unwrap();
@@ -157,7 +168,7 @@ fn receive_into(kind: Kind, size: usize, read: fn(File) -> Vec<u8>, once: impl F
         }
     };
     let before: &[u8] = if kind == Kind::Appended { b"before" } else { b"" };
-    assert_same(&got, &[before, &data].concat(), &format!("{size} bytes into {kind:?}"));
+    assert_same(&got, &[before, &data].concat(), &format!("{length} bytes into {kind:?}"));
     sending.join().unwrap();
 }
 
@@ -241,7 +252,7 @@ fn refusals_and_signals_lose_nothing() {
             side.end().ok();
             let got = if stdout == Kind::File { fs::read(scratch.path("file")).unwrap() } else { got };
             assert_same(&got, &data, &format!("{injection}, {stdout:?}"));
-            feeding.into_iter().for_each(|feeding| feeding.join().unwrap());
+            feeding.ends();
             echo.join().unwrap();
             let log = fs::read_to_string(scratch.path("log")).unwrap();
             let is_plain = std::env::var_os("PIPETOOL_PLAIN_IO").is_some();
@@ -261,7 +272,7 @@ fn the_kernel_moves_what_it_can() {
         let server = scratch.serving(["./x"], |starter| starter.stdout(Stdio::null()));
         scratch.program("strace", traced.into_iter().chain(["connect", "./x"])).stdin(stdin).start().end().ok();
         server.end().ok();
-        feeding.into_iter().for_each(|feeding| feeding.join().unwrap());
+        feeding.ends();
         let log = fs::read_to_string(scratch.path("log")).unwrap();
         let (kernels, ours) = (log.contains(by), log.contains("sendto("));
         assert_eq!((kernels, ours), (!is_plain, is_plain), "{kind:?}: {log}");
@@ -284,7 +295,7 @@ fn the_next_client_gets_what_the_last_one_was_not_handed() {
         let second = UnixStream::connect(scratch.path("x")).unwrap();
         second.shutdown(std::net::Shutdown::Write).unwrap();
         assert_same(&read_all(&second), &data[handed..], &format!("{kind:?}, {handed} bytes were handed over"));
-        feeding.into_iter().for_each(|feeding| feeding.join().unwrap());
+        feeding.ends();
         drop(second);
         server.signal(Signal::SIGTERM);
         server.end().killed_by(Signal::SIGTERM);
@@ -349,7 +360,7 @@ fn idle_timeout_ends_what_waits_for_room() {
         let _peer = listener.accept().unwrap();
         side.end().code(124);
         fs::remove_file(scratch.path("x")).unwrap();
-        feeding.into_iter().for_each(|feeding| feeding.join().unwrap());
+        feeding.ends();
     }
     for kind in [Kind::Pipe, Kind::Fifo, Kind::Socket] {
         let (stdout, _ours) = ends(&scratch, kind, false);
@@ -369,17 +380,17 @@ fn memory_does_not_grow_and_pipes_do() {
     let scratch = Scratch::new();
     let (given, mut ours) = ends(&scratch, Kind::Pipe, true);
     let (side, peer) = client(&scratch, |starter| starter.stdin(given));
-    let size = |pipe: &File| rustix::pipe::fcntl_getpipe_size(pipe).unwrap();
+    let size_of = |pipe: &File| rustix::pipe::fcntl_getpipe_size(pipe).unwrap();
     let reading = thread::spawn(move || {
         let count = std::io::copy(&mut (&peer).take(MUCH as u64), &mut std::io::sink()).unwrap();
         (count, peer)
     });
     ours.write_all(&[b'x'; 1000]).unwrap();
     until("it to be passed on", || rustix::io::ioctl_fionread(&ours).unwrap() == 0 && is_asleep(side.child.id()));
-    assert_eq!(size(&ours), 64 * 1024);
+    assert_eq!(size_of(&ours), 64 * 1024);
     ours.write_all(&vec![b'x'; MUCH - 1000]).unwrap();
     let (count, peer) = reading.join().unwrap();
-    assert_eq!((count, size(&ours)), (MUCH as u64, 256 * 1024));
+    assert_eq!((count, size_of(&ours)), (MUCH as u64, 256 * 1024));
     let status = fs::read_to_string(format!("/proc/{}/status", side.child.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
