@@ -67,7 +67,8 @@ impl Kind {
 /// What every pipe holds that nobody has asked for more or less: 16 pages.
 #[cfg(target_os = "linux")]
 const USUAL_PIPE: usize = 64 * 1024;
-/// A plain user has 64 MiB of pipe buffers in all, and beyond that every new pipe of theirs is small.
+/// Larger ones were no faster (cat FILE | X | X | cat at 64 KiB: 1,692 MiB/s, 128: 2,114, 256: 2,349, 512: 2,298,
+/// 1,024: 2,365), and a plain user has 64 MiB in all: beyond that every new pipe of theirs is small.
 #[cfg(target_os = "linux")]
 const LARGE_PIPE: usize = 256 * 1024;
 

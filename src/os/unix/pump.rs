@@ -1,8 +1,9 @@
 //! The heart: moving bytes from a source to a sink until something ends it.
 //!
-//! No thread sleeps inside read or write: it waits in poll for its end and the wake signal together,
-//! then moves what is there. Deadlines are the bridge's: they concern both directions at once, and it
-//! gives the wake signal when one is over.
+//! No thread sleeps inside read, write, splice or sendfile: it waits in poll for its end and the wake
+//! signal together, then moves what is there, along the way that ways.rs and splice.rs know, or through
+//! our memory. Deadlines are the bridge's: they concern both directions at once, and it gives the wake
+//! signal when one is over.
 //!
 //! A sink is watched even while nothing comes: poll tells that a pipe has no reader (POLLERR) or that
 //! a peer has gone (POLLHUP) without a byte being written.

@@ -92,8 +92,8 @@ impl Nature {
 }
 
 fn is_unix_stream(socket: BorrowedFd<'_>) -> bool {
-    use rustix::net::sockopt::{socket_domain, socket_type};
-    socket_type(socket) == Ok(SocketType::STREAM) && socket_domain(socket) == Ok(AddressFamily::UNIX)
+    rustix::net::sockopt::socket_type(socket) == Ok(SocketType::STREAM)
+        && rustix::net::getsockname(socket).is_ok_and(|name| name.address_family() == AddressFamily::UNIX)
 }
 
 /// A splice puts 16 pages into a socket that has room for one byte: more than a small --buffer-size is to hold.
@@ -109,13 +109,15 @@ fn is_null(device: rustix::fs::Dev) -> bool {
 /// Is this a file in memory or on a disk of this machine? (The magic numbers of linux/magic.h.)
 #[cfg(target_os = "linux")]
 fn is_local(file: BorrowedFd<'_>) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    const EXT: i64 = 0xEF53;
-    const XFS: i64 = 0x5846_5342;
-    const BTRFS: i64 = 0x9123_683E;
-    const F2FS: i64 = 0xF2F5_2010;
-    const OVERLAY: i64 = 0x794C_7630;
-    rustix::fs::fstatfs(file).is_ok_and(|found| [TMPFS, EXT, XFS, BTRFS, F2FS, OVERLAY].contains(&found.f_type))
+    const TMPFS: u64 = 0x0102_1994;
+    const EXT: u64 = 0xEF53;
+    const XFS: u64 = 0x5846_5342;
+    const BTRFS: u64 = 0x9123_683E;
+    const F2FS: u64 = 0xF2F5_2010;
+    const OVERLAY: u64 = 0x794C_7630;
+    // Which integer it is differs between processors.
+    let kind = rustix::fs::fstatfs(file).map(|found| u64::try_from(found.f_type));
+    matches!(kind, Ok(Ok(TMPFS | EXT | XFS | BTRFS | F2FS | OVERLAY)))
 }
 
 #[cfg(not(target_os = "linux"))]
