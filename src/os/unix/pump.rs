@@ -8,7 +8,6 @@
 //! A sink is watched even while nothing comes: poll tells that a pipe has no reader (POLLERR) or that
 //! a peer has gone (POLLHUP) without a byte being written.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +17,7 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use super::ends::enlarge;
+use super::ends::Growth;
 use super::sink::Sink;
 use super::source::Source;
 use super::wake::Wake;
@@ -31,9 +30,6 @@ pub(super) const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 /// How often a peer whose queue is full is written to all the same.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(250);
 
-/// Who sends less needs no large pipes.
-const MUCH: usize = 1 << 20;
-
 /// What poll always reports: the other side does not take any more.
 pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
@@ -41,8 +37,11 @@ pub(super) const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(
 /// piece that was delivered.
 pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Ended {
     block_stops();
-    let growth = Growth::default();
-    let count = |bytes| growth.count(bytes, watch);
+    let growth = Growth::new();
+    let count = |bytes| {
+        growth.count(bytes);
+        (watch.count)(bytes);
+    };
     let Err(ended) = move_all(source, sink, wake, Watch { count: &count, ..watch }, &growth);
     ended
 }
@@ -68,36 +67,9 @@ fn move_all(
         if source.has_ended() {
             return Err(Ended::SourceEnded);
         }
-        if growth.is_due() {
-            [source.as_fd(), sink.as_fd()].into_iter().chain(way.own_pipe()).for_each(enlarge);
-        }
+        growth.of([Some(source.as_fd()), Some(sink.as_fd()), way.own_pipe()]);
         wait_for_data(source, sink, wake)?;
         way.step(source, sink, wake, watch)?;
-    }
-}
-
-/// Says when pipes are to hold more: once, as soon as much has moved.
-struct Growth(Cell<Option<usize>>);
-
-impl Default for Growth {
-    fn default() -> Self {
-        Growth(Cell::new(Some(0)))
-    }
-}
-
-impl Growth {
-    fn count(&self, bytes: usize, watch: Watch<'_>) {
-        self.0.set(self.0.get().map(|moved| moved.saturating_add(bytes)));
-        (watch.count)(bytes);
-    }
-
-    /// Says yes once.
-    fn is_due(&self) -> bool {
-        let is_due = self.0.get().is_some_and(|moved| moved >= MUCH);
-        if is_due {
-            self.0.set(None);
-        }
-        is_due
     }
 }
 
@@ -110,8 +82,11 @@ pub(crate) fn pump_messages(
     translator: &mut dyn Translate,
 ) -> Ended {
     block_stops();
-    let growth = Growth::default();
-    let count = |bytes| growth.count(bytes, watch);
+    let growth = Growth::new();
+    let count = |bytes| {
+        growth.count(bytes);
+        (watch.count)(bytes);
+    };
     let Err(ended) = translate_all(source, sink, wake, Watch { count: &count, ..watch }, translator, &growth);
     ended
 }
@@ -129,9 +104,7 @@ fn translate_all(
         if translator.has_enough() {
             return Err(Ended::Enough);
         }
-        if growth.is_due() {
-            [source.as_fd(), sink.as_fd()].into_iter().for_each(enlarge);
-        }
+        growth.of([Some(source.as_fd()), Some(sink.as_fd()), None]);
         let is_over = match wait_for_data(source, sink, wake) {
             Err(Ended::SourceEnded) => true,
             Ok(()) if !take(source)? => continue,
