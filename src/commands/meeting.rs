@@ -13,7 +13,7 @@ use super::options::{ConnectionOptions, MeetingOptions};
 use super::transfers::{Side, TransferOptions, in_words};
 use crate::interrupt::{self, Cleanup};
 use crate::os::{Access, OwnedName, Peer, Seen, Sink, Wake};
-use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited};
+use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited, peer_name};
 use crate::transfer::wire::{HANDS_FILES, Role};
 use crate::transfer::{Channel, Greeting, Met, Trouble};
 use crate::{exit, os, stderr};
@@ -165,7 +165,7 @@ impl<'a> Meeting<'a> {
 
     /// Finds out whom we have met; nothing where it is nobody to talk to.
     fn greet(&mut self, pipe: PipeStream, clock: &mut Clock, stdout: Option<&Sink>) -> Result<Option<Encounter>> {
-        let (peer, peer_name) = (pipe.peer, pipe.peer_name());
+        let peer = pipe.peer;
         let patience = self.connection.idle_timeout.limit();
         let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
         self.check_ways(&channel)?;
@@ -176,7 +176,7 @@ impl<'a> Meeting<'a> {
             if self.plain { (Met::Partner, channel, 0) } else { self.say_hello(channel, capabilities, clock)? };
         match met {
             Met::Partner => {
-                self.connection.notice(|| format!("connected to {peer_name}"));
+                self.connection.notice(|| format!("connected to {}", peer_name(peer)));
                 channel.set_patience(patience);
                 if !self.many {
                     // The next server can start, and who came in vain looks for it.

@@ -14,11 +14,12 @@ use rustix::net::{
 use super::sink::Sink;
 use super::source::Source;
 use super::steps::wait_for_data;
+use super::ways::is_plain_wanted;
 use crate::os::Stopped;
 
-/// Can files be handed over on this system? Tests of the other way forbid it.
+/// Can files be handed over on this system?
 pub(crate) fn hands_files() -> bool {
-    cfg!(target_os = "linux") && std::env::var_os("PIPETOOL_PLAIN_IO").is_none()
+    !is_plain_wanted()
 }
 
 /// Says `words` with a descriptor of `file`, which goes with the first of them.

@@ -54,8 +54,8 @@ impl Way {
 }
 
 /// For tests: `PIPETOOL_PLAIN_IO` set to anything has all bytes go through our memory, as they do where the kernel
-/// knows no other way.
-fn is_plain_wanted() -> bool {
+/// knows no other way, and no file is handed over.
+pub(super) fn is_plain_wanted() -> bool {
     !cfg!(target_os = "linux") || env::var_os("PIPETOOL_PLAIN_IO").is_some()
 }
 
