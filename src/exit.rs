@@ -5,6 +5,16 @@ use std::process::ExitCode;
 
 use crate::{os, stderr};
 
+/// The table in words, for the help and the man pages.
+pub(crate) const IN_WORDS: &str = "  0        done
+  1        failed, and a line on stderr says what
+  2        the command line asks for what does not exist or does not go together
+  124      timed out: --wait or --idle-timeout
+  126      COMMAND or PROGRAM is there and cannot be started
+  127      there is no such COMMAND or PROGRAM
+  other    COMMAND's or PROGRAM's own, 128+N if signal N ended it
+  signal   SIGINT, SIGTERM and SIGHUP end it, and SIGPIPE where nobody reads stdout";
+
 /// How pipetool ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {

@@ -4,6 +4,7 @@
 mod carriers;
 mod child_pipes;
 mod connect;
+mod help;
 mod meeting;
 mod messenger;
 mod options;
@@ -28,7 +29,8 @@ use crate::exit::Exit;
 
 /// The netcat for pipes: create a pipe, find the other side, and move bytes between it and stdin/stdout.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 120, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(version, max_term_width = 120, arg_required_else_help = true, disable_help_subcommand = true,
+          after_help = help::short(), after_long_help = help::long())]
 struct Pipetool {
     #[command(subcommand)]
     command: Command,
