@@ -3,6 +3,7 @@
 
 mod carriers;
 mod child_pipes;
+mod completions;
 mod connect;
 mod help;
 mod meeting;
@@ -53,6 +54,9 @@ pub(crate) fn command() -> clap::Command {
 /// Runs what the arguments ask for, and reports what failed.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     let arguments: Vec<OsString> = arguments.collect();
+    if let Some(exit) = completions::answer(&arguments) {
+        return exit;
+    }
     let command = match parse(&arguments) {
         Ok(parsed) => parsed.command,
         Err(error) => return usage::report(&error, &arguments),

@@ -50,6 +50,7 @@ pub(crate) use imp::{
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident
+    live_pipes,           // what could be connected to, as it is typed
     mode_of,              // a file's permission bits
     name_bytes,           // a file's name for a peer
     name_from,            // and from it

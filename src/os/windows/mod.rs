@@ -12,7 +12,9 @@ pub(crate) use files::{
     nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
-pub(crate) use place::{Access, Connection, Connector, Listener, OwnedName, Place, Stream, find_elsewhere, is_pipe};
+pub(crate) use place::{
+    Access, Connection, Connector, Listener, OwnedName, Place, Stream, find_elsewhere, is_pipe, live_pipes,
+};
 pub(crate) use process::{
     INTERRUPT, ReadyHandle, SIGTERM, STDOUT_CLOSED_CODE, become_command, current_user, die_of_closed_stdout,
     die_of_signal, end_politely, exit_code, group_id, keep_from_children, on_termination, prepare_child, private,

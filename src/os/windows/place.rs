@@ -72,6 +72,11 @@ pub(crate) fn is_pipe(_: &Path) -> bool {
     false
 }
 
+/// They can be listed; not yet here.
+pub(crate) fn live_pipes() -> Vec<String> {
+    Vec::new()
+}
+
 /// A name that we may own. Windows removes a pipe's name with its last instance.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnedName;

@@ -1,0 +1,129 @@
+//! What a shell offers after TAB. The scripts in completions/ ask the program itself, by the variable COMPLETE;
+//! clap_complete knows the subcommands and the options, and what else can be known is said here.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{Arg, Command, ValueHint};
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
+
+use super::usage;
+use crate::exit::Exit;
+use crate::os;
+
+/// The variable by which a shell asks.
+const VARIABLE: &str = "COMPLETE";
+
+/// Framings that have a name, as `--framing` takes them.
+const FRAMINGS: &[&str] = &[
+    "none",
+    "length",
+    "u8",
+    "u16le",
+    "u16be",
+    "u24le",
+    "u24be",
+    "u32le",
+    "u32be",
+    "u64le",
+    "u64be",
+    "varint",
+    "lines",
+    "crlf",
+    "nul",
+    "netstring",
+    "content-length",
+];
+
+/// How messages look on stdin and stdout, besides.
+const FORMS: &[&str] = &["lines", "whole", "base64", "hex"];
+
+/// Answers a shell that asks, or prints its script. Who does not ask pays for a look into the environment.
+pub(super) fn answer(arguments: &[OsString]) -> Option<Exit> {
+    std::env::var_os(VARIABLE)?;
+    let asked = CompleteEnv::with_factory(definition).var(VARIABLE).completer("pipetool");
+    match asked.try_complete(arguments, std::env::current_dir().ok().as_deref()) {
+        Ok(true) => Some(Exit::Done),
+        Ok(false) => None,
+        Err(error) => Some(usage::report(&error, arguments)),
+    }
+}
+
+/// The command line, and what completes its values.
+fn definition() -> Command {
+    super::command().mut_subcommands(|subcommand| subcommand.mut_args(completed))
+}
+
+fn completed(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "pipe" => arg.add(ArgValueCompleter::new(pipes)),
+        "framing" => arg.add(words(FRAMINGS)),
+        "stdio" => arg.add(words(FORMS)),
+        "peer" => arg.add(words(&["user", "any"])),
+        "directory" => arg.value_hint(ValueHint::DirPath),
+        "command" | "program" => arg.value_hint(ValueHint::AnyPath),
+        _ => arg,
+    }
+}
+
+fn words(words: &'static [&'static str]) -> ArgValueCandidates {
+    ArgValueCandidates::new(|| words.iter().copied().map(CompletionCandidate::new).collect())
+}
+
+/// Pipes that are there, and paths to others.
+fn pipes(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let fits = |name: &String| is_plain(name) && typed.to_str().is_some_and(|typed| name.starts_with(typed));
+    let mut offers: Vec<CompletionCandidate> =
+        os::live_pipes().into_iter().filter(fits).map(CompletionCandidate::new).collect();
+    // Before that it may be any file: there are too many.
+    if typed.as_encoded_bytes().contains(&b'/') {
+        let files = PathCompleter::any().filter(os::is_pipe).complete(typed);
+        let is_new = |file: &CompletionCandidate| !offers.iter().any(|offer| offer.get_value() == file.get_value());
+        let files: Vec<_> = files.into_iter().filter(is_new).collect();
+        offers.extend(files);
+    }
+    offers
+}
+
+/// Can it stand in a command line as it is? bash takes what we offer for typed: a name such as `$(x)`, which
+/// anybody may give to a socket, must not get there.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || "@%+,-./_".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::values;
+
+    #[test]
+    fn the_words_are_values_of_their_options() {
+        for word in FRAMINGS {
+            assert!(values::framing(word).is_ok(), "{word}");
+        }
+        for word in FORMS {
+            assert!(values::form(word).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_could_take_for_more_than_a_word_is_not_offered() {
+        assert!(is_plain("jobs") && is_plain("@a/b") && is_plain("/tmp/ä-1.sock"));
+        for name in ["a b", "$(x)", "`x`", "a;b", "a\nb", "a\x1b[0m", "*", "~", "a'b", "a|b", "a&b", "a>b", "!x", "#x"]
+        {
+            assert!(!is_plain(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_that_is_completed_here_exists() {
+        let command = super::super::command();
+        let ids: Vec<&str> =
+            command.get_subcommands().flat_map(Command::get_arguments).map(|arg| arg.get_id().as_str()).collect();
+        for id in ["pipe", "framing", "stdio", "peer", "directory", "command", "program"] {
+            assert!(ids.contains(&id), "{id}");
+        }
+    }
+}
