@@ -7,6 +7,7 @@
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | fifos | FIFOs, made and found |
+//! | generated | completions/ and man/: fresh, and of use to shells and mandoc; pages.rs makes the pages |
 //! | meetings | how send and recv find each other, in either order |
 //! | messages | --mode message, --framing, --stdio, -n |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
@@ -29,10 +30,12 @@ mod children;
 mod commands;
 mod ends;
 mod fifos;
+mod generated;
 mod harness;
 mod meetings;
 mod messages;
 mod names;
+mod pages;
 mod peers;
 mod readme;
 mod refusals;
