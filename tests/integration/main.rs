@@ -8,6 +8,7 @@
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | fifos | FIFOs, made and found |
 //! | generated | completions/ and man/: fresh, and of use to shells and mandoc; pages.rs makes the pages |
+//! | layout | the map of the code: what lies where, what may know what |
 //! | meetings | how send and recv find each other, in either order |
 //! | messages | --mode message, --framing, --stdio, -n |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
@@ -32,6 +33,7 @@ mod ends;
 mod fifos;
 mod generated;
 mod harness;
+mod layout;
 mod meetings;
 mod messages;
 mod names;
