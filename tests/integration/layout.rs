@@ -143,7 +143,7 @@ fn no_command_knows_another() {
     assert!(commands.len() >= 5, "the table of subcommands in src/commands/mod.rs looks different: {commands:?}");
     refuse("a subcommand imports another; what both need has a file of its own", |file, line| {
         let is_command = of(file).is_some_and(|file| commands.contains(&file.as_str()));
-        is_command && commands.iter().any(|other| line.contains(&format!("super::{other}::")))
+        is_command && commands.iter().any(|other| line.contains(&format!("::{other}::")))
     });
 }
 
