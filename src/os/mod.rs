@@ -21,7 +21,9 @@ pub(crate) use imp::{
     Connector,            // a server that we look for
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
+    Link,                 // a connection, beside many others on one thread
     Listener,             // a pipe that we serve
+    Lookout,              // that thread's wait for all of them
     OwnedName,            // the name of such a pipe, ours to remove
     Place,                // where a pipe address leads on this system
     ReadyHandle,          // --ready-fd
@@ -171,6 +173,54 @@ pub(crate) enum Stopped {
     TimedOut,
     /// It failed.
     Failed(io::Error),
+}
+
+/// What came of taking what is there, without waiting.
+#[derive(Debug)]
+pub(crate) enum Took {
+    /// So many bytes, or a message of so many.
+    Some(usize),
+    /// Nothing is there now.
+    NotYet,
+    /// No more will come.
+    End,
+    /// Nor here; and not all that we gave may have been read.
+    Failed(io::Error),
+}
+
+/// What came of giving, without waiting.
+#[derive(Debug)]
+pub(crate) enum Gave {
+    /// So many bytes were taken.
+    Some(usize),
+    /// There is no room now.
+    Full,
+    /// Nobody reads there any more.
+    Closed,
+    /// The message is larger than any that it takes.
+    TooLong,
+    /// It cannot be written to.
+    Failed(io::Error),
+}
+
+/// What an end is watched for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wish {
+    /// There is something to be taken, or the end.
+    pub(crate) to_take: bool,
+    /// There is room for more.
+    pub(crate) to_give: bool,
+}
+
+/// What a look at an end has shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News {
+    /// There is something to be taken, or the end.
+    pub(crate) to_take: bool,
+    /// There is room for more.
+    pub(crate) to_give: bool,
+    /// The other side has gone.
+    pub(crate) closed: bool,
 }
 
 /// What one attempt to connect found.

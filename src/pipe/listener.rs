@@ -71,6 +71,26 @@ impl Listener {
             }
         }
     }
+
+    /// A client that is there already and may talk to us. One that may not is closed and told to `refused`.
+    ///
+    /// # Errors
+    /// `ResourceBusy` where it has to wait until a file descriptor is free.
+    pub(crate) fn take_waiting(&self, refused: impl FnOnce(io::Error)) -> io::Result<Option<PipeStream>> {
+        let Some(stream) = self.inner.take_waiting()? else { return Ok(None) };
+        match PipeStream::checked(stream, &self.manner) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(refusal) => {
+                refused(refusal);
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the lookout watches.
+    pub(crate) fn entrance(&self) -> &os::Listener {
+        &self.inner
+    }
 }
 
 fn nobody_came(wait: Duration) -> io::Error {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Direction, Manner, PeerRule, PipeAddress};
-use crate::os::{Attempt, Connection, Connector, Mode, OneWay, Peer, Seen, Sink, Source, Stream};
+use crate::os::{Attempt, Connection, Connector, Link, Mode, OneWay, Peer, Seen, Sink, Source, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
 /// so long that it costs nothing.
@@ -149,6 +149,14 @@ impl PipeStream {
         let (direction, mode) = (self.direction, self.stream.mode());
         let (source, sink, connection) = self.stream.into_ends();
         PipeEnds { source, sink, mode, connection, direction }
+    }
+
+    /// The connection for a thread that has many; with `tell` the unused half is ended at once.
+    pub(crate) fn into_link(self, tell: bool) -> io::Result<Link> {
+        if tell {
+            self.end_unused_half();
+        }
+        self.stream.into_link()
     }
 
     /// The pipe as a program's stdin and stdout.

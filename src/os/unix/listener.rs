@@ -106,6 +106,23 @@ impl Listener {
         matches!(self.entrance, Entrance::Fifo(_))
     }
 
+    /// What tells that a client has come; a FIFO has nothing that would.
+    pub(super) fn socket(&self) -> Option<&OwnedFd> {
+        match &self.entrance {
+            Entrance::Socket(socket) | Entrance::Packets(socket) => Some(socket),
+            Entrance::Fifo(_) => None,
+        }
+    }
+
+    /// A client that is there already.
+    ///
+    /// # Errors
+    /// `ResourceBusy` where there is no file descriptor for it: it goes on waiting.
+    pub(crate) fn take_waiting(&self) -> io::Result<Option<Stream>> {
+        let mode = if matches!(self.entrance, Entrance::Packets(_)) { Mode::Message } else { Mode::Byte };
+        self.socket().map_or(Ok(None), |socket| take_waiting(socket, mode))
+    }
+
     /// The next client, unless `timeout` is over first (never without one), `wake` is given, or nobody
     /// reads `stdout` any more.
     pub(crate) fn accept(&self, timeout: Option<Duration>, wake: &Wake, stdout: Option<&Sink>) -> io::Result<Accepted> {
@@ -151,18 +168,30 @@ fn accept(
             }
             continue;
         }
-        match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(socket) if mode == Mode::Byte => return Ok(Accepted::Client(Stream::Socket(socket))),
-            Ok(socket) => return super::stream::packets(socket, true).map(Accepted::Client),
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+        match take_waiting(socket, mode) {
+            Ok(Some(client)) => return Ok(Accepted::Client(client)),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 if left.is_some_and(|left| left.is_zero()) {
                     return Ok(Accepted::TimedOut);
                 }
                 thread::sleep(left.unwrap_or(Duration::MAX).min(OUT_OF_DESCRIPTORS_PAUSE));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// A client that may be gone again when we look: then there is none.
+fn take_waiting(socket: &OwnedFd, mode: Mode) -> io::Result<Option<Stream>> {
+    match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        Ok(socket) if mode == Mode::Byte => Ok(Some(Stream::Socket(socket))),
+        Ok(socket) => super::stream::packets(socket, true).map(Some),
+        Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+        Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "no file descriptor is free"))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

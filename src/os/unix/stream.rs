@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown};
 
+use super::link::Link;
 use super::packets;
 use super::people;
 use super::sink::Sink;
@@ -112,6 +113,20 @@ impl Stream {
             rustix::io::ioctl_fionbio(handle, false)?;
         }
         Ok((receive.map(Stdio::from), send.map(Stdio::from)))
+    }
+
+    /// The connection for a thread that has many.
+    ///
+    /// # Errors
+    /// `Unsupported` for what is no connection.
+    pub(crate) fn into_link(self) -> io::Result<Link> {
+        match self {
+            Stream::Socket(socket) => Ok(Link::new(Socket::shared(socket), Mode::Byte)),
+            Stream::Packets { socket, answers: true } => Ok(Link::new(Socket::shared(socket), Mode::Message)),
+            Stream::Packets { .. } | Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this pipe cannot tell its clients apart"))
+            }
+        }
     }
 
     /// The ends that bytes move through, and what is known of the connection as a whole.
