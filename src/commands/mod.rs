@@ -5,6 +5,7 @@ mod carriers;
 mod child_pipes;
 mod connect;
 mod meeting;
+mod hub;
 mod messenger;
 mod options;
 mod program;

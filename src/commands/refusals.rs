@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::hub::Hears;
 use super::values::OnPipe;
 use crate::bridge::Finish;
+use crate::framing::Form;
 use crate::os::Mode;
 use crate::pipe::{Direction, PipeAddress};
 
@@ -43,9 +45,30 @@ const REFUSALS: &[Refusal] = &[
         |asked| asked.has("keep_open") && asked.pipe_is(is_handle),
         "fd:N is one pipe, and there is no other to go on to: leave '-k' out",
     ),
+    (|asked| asked.has("hub") && !asked.has("keep_open"), "'--hub' is for many clients: 'serve -k --hub PIPE'"),
     (
-        |asked| asked.has("max_clients") && !(asked.has("keep_open") && asked.has("command")),
-        "'--max-clients' is for 'serve -k PIPE -- COMMAND': otherwise clients are served one after another",
+        |asked| asked.has("hub") && asked.has("command"),
+        "'--hub' joins clients to stdin and stdout, a COMMAND is there for one of them: leave one of the two out",
+    ),
+    (
+        |asked| !asked.has("hub") && ["on_slow", "queue", "label"].iter().any(|option| asked.has(option)),
+        "'--on-slow', '--queue' and '--label' are for 'serve -k --hub PIPE'",
+    ),
+    (
+        |asked| asked.relays() && matches!(asked.direction(), Some(Direction::In | Direction::Out)),
+        "'--hub=relay' goes both ways: leave '-d' out ('</dev/null' says nothing, '>/dev/null' shows nothing)",
+    ),
+    (
+        |asked| asked.has("label") && asked.get("stdio") == Some(&Form::Whole),
+        "with '--stdio whole' nothing tells where a message begins, and its label: '--stdio base64' does",
+    ),
+    (
+        |asked| asked.has("hub") && asked.pipe_is(is_fifo),
+        "a FIFO cannot tell its clients apart: '--hub' needs a socket",
+    ),
+    (
+        |asked| asked.has("max_clients") && !(asked.has("keep_open") && (asked.has("command") || asked.has("hub"))),
+        "'--max-clients' is for 'serve -k PIPE -- COMMAND' and '--hub': otherwise clients are served one after another",
     ),
     (
         |asked| !asked.transfers() && asked.needs_messages() && !asked.may_have_messages(),
@@ -154,7 +177,11 @@ impl Asked<'_> {
     /// A client finds out what its server has.
     fn may_have_messages(&self) -> bool {
         let framed = self.get("framing").is_some_and(|OnPipe(framing)| framing.is_some());
-        self.subcommand == "connect" || framed || self.get("mode") == Some(&Mode::Message)
+        self.subcommand == "connect" || self.has("hub") || framed || self.get("mode") == Some(&Mode::Message)
+    }
+
+    fn relays(&self) -> bool {
+        self.get("hub") == Some(&Hears::Relay)
     }
 
     fn never_finishes(&self) -> bool {

@@ -9,6 +9,7 @@ use std::thread;
 use anyhow::{Context, Error, Result};
 use clap::Args;
 
+use super::hub::HubOptions;
 use super::options::PipeOptions;
 use super::program::Program;
 use super::session::{Sessions, exit_of, is_fatal};
@@ -31,7 +32,8 @@ const SMALL_STACK: usize = 128 * 1024;
     pipetool serve jobs                          print what one client sends, send it what is typed\n  \
     pipetool serve -k log -d in >> log.txt       collect what one client after another sends\n  \
     pipetool serve ./x.sock < answer.txt         give a file to the first client\n  \
-    pipetool serve -k web -- ./handler.sh        a program for each client, all at once"
+    pipetool serve -k web -- ./handler.sh        a program for each client, all at once\n  \
+    pipetool serve -k --hub=relay chat           what one client says, all others hear"
 )]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -41,7 +43,10 @@ pub(crate) struct Serve {
     #[arg(short, long)]
     keep_open: bool,
 
-    /// With -k and COMMAND: how many clients at once; the others wait
+    #[command(flatten)]
+    hub: HubOptions,
+
+    /// With -k and COMMAND or --hub: how many clients at once; the others wait
     #[arg(long, value_name = "N")]
     max_clients: Option<NonZeroUsize>,
 
@@ -81,6 +86,9 @@ impl Serve {
         let wake = Arc::new(Wake::new().context("could not wait")?);
         let listener = self.listen(&name)?;
         self.announce(ready)?;
+        if self.hub.hub.is_some() {
+            return self.hub.run(&self.options, &listener, self.max_clients, None);
+        }
         match (program, self.keep_open) {
             (None, false) => self.one_client(listener, &sessions, &wake),
             (None, true) => self.one_after_another(&listener, &sessions, &wake),
