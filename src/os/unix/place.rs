@@ -15,7 +15,7 @@ use super::procfs;
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// What .NET puts in front of every name (DOTNET.md section 1).
-const NAME_PREFIX: &str = "CoreFxPipe_";
+pub(super) const NAME_PREFIX: &str = "CoreFxPipe_";
 
 /// Where a pipe is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl fmt::Display for Place {
 }
 
 /// `$TMPDIR`, or `/tmp` where it is unset or empty, as .NET's `GetTempPath` has it.
-fn temporary_directory() -> PathBuf {
+pub(super) fn temporary_directory() -> PathBuf {
     std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/tmp/".into()).into()
 }
 
