@@ -6,6 +6,7 @@ mod child_pipes;
 mod connect;
 mod meeting;
 mod hub;
+mod list;
 mod messenger;
 mod options;
 mod program;
@@ -42,6 +43,7 @@ enum Command {
     Send(send::Send),
     Recv(recv::Recv),
     SpawnChild(spawn_child::SpawnChild),
+    List(list::List),
 }
 
 /// The command line as clap sees it.
@@ -62,6 +64,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         Command::Send(send) => send.run(),
         Command::Recv(recv) => recv.run(),
         Command::SpawnChild(spawn_child) => spawn_child.run(),
+        Command::List(list) => list.run(),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error))
 }

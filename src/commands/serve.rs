@@ -1,6 +1,7 @@
 //! `pipetool serve`: a pipe's server, .NET's `NamedPipeServerStream`.
 
 use std::ffi::OsString;
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -17,7 +18,7 @@ use super::slots::Slots;
 use super::values;
 use crate::bridge::Session;
 use crate::exit::{self, Exit};
-use crate::os::{self, Access, OwnedName, ReadyHandle, Sink, Wake};
+use crate::os::{self, Access, HandedOver, OwnedName, ReadyHandle, Sink, Wake};
 use crate::pipe::{Listener, Waited};
 use crate::{interrupt, stderr, stdio};
 
@@ -73,7 +74,8 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<Exit> {
-        let ready = self.ready_handle()?;
+        let handed = HandedOver::take().context("could not take the sockets of LISTEN_FDS")?;
+        let ready = self.ready_handle(&handed)?;
         let sessions = Sessions::new(&self.options.bridge, &self.options.meeting.pipe)?;
         let program = Program::typed(&self.command, &self.options, &sessions);
         let name = OwnedName::default();
@@ -84,8 +86,8 @@ impl Serve {
         interrupt::watch().context("could not watch for signals")?;
 
         let wake = Arc::new(Wake::new().context("could not wait")?);
-        let listener = self.listen(&name)?;
-        self.announce(ready)?;
+        let listener = self.listen(&name, handed)?;
+        Serve::announce(ready)?;
         if self.hub.hub.is_some() {
             return self.hub.run(&self.options, &listener, self.max_clients, None);
         }
@@ -165,20 +167,49 @@ impl Serve {
         ended
     }
 
-    fn ready_handle(&self) -> Result<Option<ReadyHandle>> {
-        let open = |number| ReadyHandle::open(number).with_context(|| format!("could not use '--ready-fd {number}'"));
+    fn ready_handle(&self, handed: &HandedOver) -> Result<Option<ReadyHandle>> {
+        let open = |number| {
+            let opened = if handed.holds(number) { Err(taken()) } else { ReadyHandle::open(number) };
+            opened.with_context(|| format!("could not use '--ready-fd {number}'"))
+        };
         self.ready_fd.map(open).transpose()
     }
 
-    fn listen(&self, name: &OwnedName) -> Result<Listener> {
-        let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
-        Listener::bind(&self.options.meeting.pipe, self.options.manner(), access, self.keep_open, name)
-            .with_context(|| format!("could not serve {}", self.options.meeting.whole_name()))
+    /// Makes the socket, or takes the one that was made for us. Then it says where.
+    fn listen(&self, name: &OwnedName, handed: HandedOver) -> Result<Listener> {
+        let options = &self.options;
+        let failed = || format!("could not serve {}", options.meeting.whole_name());
+        if !handed.is_empty() {
+            self.leave_alone_what_is_not_ours().with_context(failed)?;
+            let (listener, what) = Listener::inherited(handed, &options.meeting.pipe, options.manner()).with_context(failed)?;
+            options.bridge.notice(|| format!("listening on {what}, from LISTEN_FDS"));
+            return Ok(listener);
+        }
+        let listener = self.make(name).with_context(failed)?;
+        if let Ok(place) = options.meeting.pipe.place() {
+            options.bridge.notice(|| format!("listening on '{place}'"));
+        }
+        Ok(listener)
     }
 
-    fn announce(&self, ready: Option<ReadyHandle>) -> Result<()> {
-        if let Ok(place) = self.options.meeting.pipe.place() {
-            self.options.bridge.notice(|| format!("listening on '{place}'"));
+    /// A socket that was handed over is somebody else's file.
+    fn leave_alone_what_is_not_ours(&self) -> io::Result<()> {
+        if self.replace || self.permissions.is_some() || self.group.is_some() {
+            let why = "the socket comes from LISTEN_FDS, and whoever made it decides about its file: \
+                       leave '--permissions', '--group' and '--replace' out";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Ok(())
+    }
+
+    fn make(&self, name: &OwnedName) -> io::Result<Listener> {
+        let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
+        Listener::bind(&self.options.meeting.pipe, self.options.manner(), access, self.keep_open, name)
+    }
+
+    fn announce(ready: Option<ReadyHandle>) -> Result<()> {
+        if let Err(error) = os::notify_ready() {
+            exit::say(&Error::from(error).context("could not tell NOTIFY_SOCKET that clients can connect"));
         }
         ready.map_or(Ok(()), ReadyHandle::ready).context("could not write to '--ready-fd'")
     }
@@ -192,4 +223,8 @@ impl Serve {
             })
             .with_context(|| format!("could not serve {}", options.meeting.whole_name()))
     }
+}
+
+fn taken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "that is a socket of LISTEN_FDS")
 }

@@ -19,6 +19,7 @@ pub(crate) use imp::{
     Access,               // permissions and group of a pipe we create
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
+    HandedOver,           // sockets that a service manager has made for us
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
     Link,                 // a connection, beside many others on one thread
@@ -56,8 +57,10 @@ pub(crate) use imp::{
     name_bytes,           // a file's name for a peer
     name_from,            // and from it
     nameless_file,        // a file that nobody sees yet, where there are such
-    on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
     ordinary_permissions, // a new file's, if nobody says any
+    notify_ready,         // tells it that clients can connect
+    on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
+    pipes,                // all named pipes that there are
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
@@ -173,6 +176,39 @@ pub(crate) enum Stopped {
     TimedOut,
     /// It failed.
     Failed(io::Error),
+}
+
+/// A named pipe that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundPipe {
+    /// What it is called, without anything in front.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) path: String,
+    pub(crate) kind: PipeKind,
+    /// Is somebody there?
+    pub(crate) is_live: bool,
+    /// Whose it is: the server's user, or the file's.
+    pub(crate) user: Option<u32>,
+    /// The process that serves it, where we may see that.
+    pub(crate) pid: Option<u32>,
+    /// What that process runs.
+    pub(crate) program: Option<String>,
+    /// How many clients it has.
+    pub(crate) connections: usize,
+}
+
+/// What a named pipe is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PipeKind {
+    /// .NET would find it under its name.
+    Name,
+    /// Linux's abstract namespace.
+    Abstract,
+    /// A socket's file.
+    Socket,
+    /// A FIFO.
+    Fifo,
 }
 
 /// What came of taking what is there, without waiting.

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Manner, PipeAddress, PipeStream, Waited};
-use crate::os::{self, Accepted, Access, Mode, OwnedName, Sink, Wake};
+use crate::os::{self, Accepted, Access, HandedOver, Mode, OwnedName, Sink, Wake};
 
 /// A pipe that we serve. Its name is removed on drop, if it is still ours.
 #[derive(Debug)]
@@ -37,6 +37,20 @@ impl Listener {
             )?,
             manner,
         })
+    }
+
+    /// Takes over the socket that was made for us at `address`, or under its bare name. With what to call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` where no such socket was handed over.
+    pub(crate) fn inherited(handed: HandedOver, address: &PipeAddress, manner: Manner) -> io::Result<(Self, String)> {
+        let called = match address {
+            PipeAddress::Name(name) => name.to_str(),
+            _ => None,
+        };
+        let mode = manner.mode.unwrap_or(Mode::Byte);
+        let (inner, what) = os::Listener::inherited(handed, &address.place()?, called, mode)?;
+        Ok((Listener { inner, manner }, what))
     }
 
     /// Is it a FIFO, which all its clients share?

@@ -14,6 +14,8 @@ use nix::unistd::Pid;
 use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit};
 
+use super::activation;
+
 /// The limit of open files that we had before we raised it.
 static OLD_LIMIT: OnceLock<Rlimit> = OnceLock::new();
 
@@ -72,6 +74,7 @@ pub(crate) fn raise_handle_limit() {
 
 /// Gives the child the limit of open files that we had: programs that use select(2) break with more.
 pub(crate) fn prepare_child(command: &mut Command) {
+    activation::forget(command);
     if let Some(&limit) = OLD_LIMIT.get() {
         // SAFETY: between fork and exec one system call is made, nothing is allocated or locked.
         unsafe {

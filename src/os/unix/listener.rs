@@ -16,6 +16,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
+use super::activation::HandedOver;
 use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::packets;
@@ -100,6 +101,22 @@ impl Listener {
             rustix::net::listen(socket, SHORTEST_BACKLOG)?;
         }
         Ok(listener)
+    }
+
+    /// Takes over a listening socket that was made for us: the one at `place`, or called `called`. Its name and
+    /// its queue stay its maker's. With what to call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` where no such socket was handed over.
+    pub(crate) fn inherited(
+        handed: HandedOver,
+        place: &Place,
+        called: Option<&str>,
+        mode: Mode,
+    ) -> io::Result<(Self, String)> {
+        let (socket, what) = handed.choose(place, called, mode)?;
+        let entrance = if mode == Mode::Message { Entrance::Packets(socket) } else { Entrance::Socket(socket) };
+        Ok((Listener { entrance, name: OwnedName::default(), many: true }, what))
     }
 
     pub(crate) fn is_fifo(&self) -> bool {

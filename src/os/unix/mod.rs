@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 
+mod activation;
 mod children;
 mod connector;
 mod ends;
@@ -10,6 +11,7 @@ mod fifo;
 mod files;
 mod handles;
 mod handover;
+mod inventory;
 mod link;
 mod listener;
 mod lookout;
@@ -30,6 +32,7 @@ mod stream;
 mod wake;
 mod ways;
 
+pub(crate) use activation::{HandedOver, notify_ready};
 pub(crate) use children::{
     become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, signal_child,
     survive_quit, wait_for_end,
@@ -41,6 +44,7 @@ pub(crate) use files::{
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use handover::{clone_file, copy_range, give_file, hands_files, take_file};
+pub(crate) use inventory::pipes;
 pub(crate) use link::Link;
 pub(crate) use listener::{Access, Listener};
 pub(crate) use lookout::Lookout;
