@@ -38,6 +38,8 @@ pub(crate) struct Rules {
     pub(crate) idle_timeout: Option<Duration>,
     /// Leave this long after stdin ended or the peer finished; taken bytes that are lost by it are a failure.
     pub(crate) quit_after: Option<Duration>,
+    /// Leave this long after the connection, whatever happens.
+    pub(crate) time_limit: Option<Duration>,
     /// Will stdin and stdout be used for another connection?
     pub(crate) keep_open: bool,
     /// May the other side end without reading all?
@@ -64,6 +66,8 @@ pub(crate) enum Session {
     StdoutClosed,
     /// Nothing moved for as long as `--idle-timeout` allows.
     Idle,
+    /// The time that one client has is over.
+    TimeOver,
 }
 
 /// What failed in a session.
@@ -100,6 +104,11 @@ pub(crate) struct Local {
 }
 
 impl Local {
+    /// How many bytes of messages were taken and wait.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.unsent.as_ref().map_or(0, Translator::undelivered)
+    }
+
     /// How many bytes there are to send, where that is known.
     pub(crate) fn length(&self) -> Option<u64> {
         self.source.as_ref().and_then(Source::length)

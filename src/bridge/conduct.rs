@@ -24,6 +24,7 @@ pub(super) struct Conduct<'a> {
     local: LocalKind,
     connection: &'a Connection,
     quit_at: Option<Instant>,
+    over_at: Option<Instant>,
     was_reset: bool,
     /// Was all that there was to send handed over?
     all_sent: bool,
@@ -31,7 +32,8 @@ pub(super) struct Conduct<'a> {
 
 impl<'a> Conduct<'a> {
     pub(super) fn new(rules: &'a Rules, meter: &'a Meter, local: LocalKind, connection: &'a Connection) -> Self {
-        Conduct { rules, meter, local, connection, quit_at: None, was_reset: false, all_sent: false }
+        let over_at = rules.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+        Conduct { rules, meter, local, connection, quit_at: None, over_at, was_reset: false, all_sent: false }
     }
 
     /// Waits until the session is over.
@@ -79,7 +81,7 @@ impl<'a> Conduct<'a> {
     }
 
     fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
-        match self.quit_at.into_iter().chain(self.idle_at()).min() {
+        match self.quit_at.into_iter().chain(self.over_at).chain(self.idle_at()).min() {
             Some(deadline) => hear.recv_timeout(deadline.saturating_duration_since(Instant::now())),
             None => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -131,6 +133,9 @@ impl<'a> Conduct<'a> {
         let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
         if is_over(self.quit_at) {
             return Some(Session::QuitAfter);
+        }
+        if is_over(self.over_at) {
+            return Some(Session::TimeOver);
         }
         is_over(self.idle_at()).then_some(Session::Idle)
     }

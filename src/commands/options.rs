@@ -219,6 +219,7 @@ impl BridgeOptions {
             finish: Finish::Auto,
             idle_timeout: self.connection.idle_timeout.limit(),
             quit_after: self.quit_after.limit(),
+            time_limit: None,
             keep_open: false,
             forgives_loss: false,
         }

@@ -71,6 +71,14 @@ const REFUSALS: &[Refusal] = &[
         "'--max-clients' is for 'serve -k PIPE -- COMMAND' and '--hub': otherwise clients are served one after another",
     ),
     (
+        |asked| asked.has("client_timeout") && (!asked.has("keep_open") || asked.pipe_is(is_fifo)),
+        "'--client-timeout' is for each client of 'serve -k' with a socket: for one alone there is timeout(1)",
+    ),
+    (
+        |asked| asked.subcommand == "connect" && asked.has("keep_open") && asked.has("count"),
+        "'--count' ends a connection and '-k' begins the next one: leave one of the two out",
+    ),
+    (
         |asked| !asked.transfers() && asked.needs_messages() && !asked.may_have_messages(),
         "'--stdio', '--count', '--max-message' and '--strip-bom' are about messages: say how they are told apart, by '--framing' or '--mode message'",
     ),

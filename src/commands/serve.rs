@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
@@ -15,8 +16,8 @@ use super::options::PipeOptions;
 use super::program::Program;
 use super::session::{Sessions, exit_of, is_fatal};
 use super::slots::Slots;
-use super::values;
-use crate::bridge::Session;
+use super::values::{self, Patience};
+use crate::bridge::{Rules, Session};
 use crate::exit::{self, Exit};
 use crate::os::{self, Access, HandedOver, OwnedName, ReadyHandle, Sink, Wake};
 use crate::pipe::{Listener, Waited};
@@ -51,6 +52,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N")]
     max_clients: Option<NonZeroUsize>,
 
+    /// With -k: leave each client this long after it came, whatever is under way; its COMMAND is ended
+    #[arg(long, value_name = "DURATION", value_parser = values::idle)]
+    client_timeout: Option<Patience>,
+
     /// Take the name over from a server that has it; that one is told nothing
     #[arg(long)]
     replace: bool,
@@ -78,6 +83,7 @@ impl Serve {
         let ready = self.ready_handle(&handed)?;
         let sessions = Sessions::new(&self.options.bridge, &self.options.meeting.pipe)?;
         let program = Program::typed(&self.command, &self.options, &sessions);
+        let program = program.map(|program| program.at_most(self.time_limit()));
         let name = OwnedName::default();
         let _removed_at_death = interrupt::at_death({
             let name = name.clone();
@@ -89,7 +95,7 @@ impl Serve {
         let listener = self.listen(&name, handed)?;
         Serve::announce(ready)?;
         if self.hub.hub.is_some() {
-            return self.hub.run(&self.options, &listener, self.max_clients, None);
+            return self.hub.run(&self.options, &listener, self.max_clients, self.time_limit());
         }
         match (program, self.keep_open) {
             (None, false) => self.one_client(listener, &sessions, &wake),
@@ -118,7 +124,8 @@ impl Serve {
     fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>, wake: &Wake) -> Result<Exit> {
         let mut local = stdio::open();
         while let Waited::Found(pipe) = self.accept(listener, wake, local.sink.as_ref())? {
-            match sessions.hold(&mut local, pipe, &self.options.rules(true)) {
+            let rules = Rules { time_limit: self.time_limit(), ..self.options.rules(true) };
+            match sessions.hold(&mut local, pipe, &rules) {
                 Ok(Session::StdoutClosed) => break,
                 Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
                 // One client's trouble is said, and is not the next one's.
@@ -165,6 +172,10 @@ impl Serve {
             os::die_of_signal(os::SIGTERM);
         }
         ended
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        self.client_timeout.and_then(Patience::limit)
     }
 
     fn ready_handle(&self, handed: &HandedOver) -> Result<Option<ReadyHandle>> {

@@ -19,6 +19,7 @@ pub(crate) use imp::{
     Access,               // permissions and group of a pipe we create
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
+    Cutter,               // ends a connection that others have
     HandedOver,           // sockets that a service manager has made for us
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
@@ -41,6 +42,7 @@ pub(crate) use imp::{
     die_of_closed_stdout, // end as filters do when stdout has no reader
     die_of_signal,        // end as if a signal had not been caught
     end_politely,         // asks a child to end
+    ends_within,          // does a child end in time?
     exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
     give_all,             // writes, waiting for room, for so long

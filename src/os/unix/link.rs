@@ -84,6 +84,11 @@ impl Source {
         self.delivered(self.undelivered().len());
     }
 
+    /// Has all of it been taken and found its place?
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.has_ended() && self.undelivered().is_empty()
+    }
+
     /// Is it a terminal that another job has now?
     pub(crate) fn is_taken(&self) -> bool {
         self.is_for_others()

@@ -34,8 +34,8 @@ mod ways;
 
 pub(crate) use activation::{HandedOver, notify_ready};
 pub(crate) use children::{
-    become_command, end_politely, exit_code, keep_from_children, prepare_child, raise_handle_limit, signal_child,
-    survive_quit, wait_for_end,
+    become_command, end_politely, ends_within, exit_code, keep_from_children, prepare_child, raise_handle_limit,
+    signal_child, survive_quit, wait_for_end,
 };
 pub(crate) use connector::Connector;
 pub(crate) use fifo::is_pipe;
@@ -58,7 +58,7 @@ pub(crate) use sink::Sink;
 pub(crate) use source::Source;
 pub(crate) use stdio::{stdout_was_closed, try_say};
 pub(crate) use steps::{give_all, take_some};
-pub(crate) use stream::{Connection, Stream};
+pub(crate) use stream::{Connection, Cutter, Stream};
 pub(crate) use wake::Wake;
 
 /// For a file that only the user may open.

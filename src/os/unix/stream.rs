@@ -115,6 +115,14 @@ impl Stream {
         Ok((receive.map(Stdio::from), send.map(Stdio::from)))
     }
 
+    /// What ends the connection later, whoever has it by then; a pipe cannot be ended for others.
+    pub(crate) fn cutter(&self) -> io::Result<Cutter> {
+        match self {
+            Stream::Socket(socket) | Stream::Packets { socket, .. } => socket.try_clone().map(Some).map(Cutter),
+            Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => Ok(Cutter(None)),
+        }
+    }
+
     /// The connection for a thread that has many.
     ///
     /// # Errors
@@ -147,6 +155,20 @@ impl Stream {
             Stream::FifoIn(fifo) => (Some(Source::owned(fifo)), None, Connection(None)),
             Stream::FifoOut(fifo) => (None, Some(Sink::fifo(fifo)), Connection(None)),
             Stream::Handles { receive, send } => (receive.map(Source::owned), send.map(Sink::owned), Connection(None)),
+        }
+    }
+}
+
+/// Ends a connection that others have.
+#[derive(Debug)]
+pub(crate) struct Cutter(Option<OwnedFd>);
+
+impl Cutter {
+    /// Both ways, and for all.
+    pub(crate) fn cut(self) {
+        if let Some(socket) = self.0 {
+            // The peer may have gone by itself.
+            let _ = rustix::net::shutdown(&socket, Shutdown::Both);
         }
     }
 }
