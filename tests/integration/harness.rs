@@ -197,6 +197,10 @@ impl Side {
         self.out.contains(bytes.as_ref())
     }
 
+    pub fn has_said(&self, text: &str) -> bool {
+        self.err.contains(text.as_bytes())
+    }
+
     /// Has it closed its stdout?
     pub fn stdout_has_ended(&self) -> bool {
         self.out.shared.0.lock().unwrap().ended

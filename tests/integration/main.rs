@@ -6,8 +6,12 @@
 //! | children | spawn-child and fd:N: anonymous pipes, what a child gets and how it ends |
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
+//! | clients | connect -k, --client-timeout: who comes back, and whose time is over |
 //! | fifos | FIFOs, made and found |
 //! | meetings | how send and recv find each other, in either order |
+//! | hub | serve -k --hub: who hears what; slow, rude and dead clients |
+//! | listing | pipetool list |
+//! | activation | sockets from a service manager, and telling it that we are ready |
 //! | messages | --mode message, --framing, --stdio, -n |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
 //! | users | other users, permissions, --peer |
@@ -24,13 +28,17 @@
 //! | smoke | the first things anybody types |
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod activation;
 mod addresses;
 mod children;
+mod clients;
 mod commands;
 mod ends;
 mod fifos;
 mod harness;
 mod meetings;
+mod hub;
+mod listing;
 mod messages;
 mod names;
 mod peers;
