@@ -97,7 +97,7 @@ impl Connect {
             };
             let connected = Instant::now();
             let ended = match program {
-                Some(program) => self.run_for(program, pipe)?,
+                Some(program) => run_for(program, pipe),
                 None => self.hold(local, pipe, sessions)?,
             };
             if let Some(exit) = ended {
@@ -133,17 +133,6 @@ impl Connect {
         }
     }
 
-    fn run_for(&self, program: Program<'_>, pipe: PipeStream) -> Result<Option<Exit>> {
-        match program.serve(pipe) {
-            Ok(exit @ (Exit::NotFound | Exit::NotRunnable)) => Ok(Some(exit)),
-            Ok(_) => Ok(None),
-            Err(error) => {
-                exit::say(&error);
-                Ok(None)
-            }
-        }
-    }
-
     fn is_stdout_closed_within(&self, pause: Duration, local: Option<&mut Local>) -> bool {
         let stdout = local.and_then(|local| local.sink.as_ref()).filter(|_| self.options.receives());
         if let Some(stdout) = stdout {
@@ -173,5 +162,17 @@ impl Connect {
         };
         let hint = elsewhere.map(|path| format!("; did you mean '{}'?", path.display())).unwrap_or_default();
         stderr::say(&format!("waiting for a server at '{place}': {what}{hint}"));
+    }
+}
+
+/// A COMMAND that cannot be run ends us; that one has ended does not.
+fn run_for(program: Program<'_>, pipe: PipeStream) -> Option<Exit> {
+    match program.serve(pipe) {
+        Ok(exit @ (Exit::NotFound | Exit::NotRunnable)) => Some(exit),
+        Ok(_) => None,
+        Err(error) => {
+            exit::say(&error);
+            None
+        }
     }
 }

@@ -16,20 +16,11 @@ use crate::bridge::Finish;
 use crate::dump::Dump;
 use crate::exit::Exit;
 use crate::framing::{Form, Framing};
-use crate::hub::{Counts, Event, Failure, Hub, OnSlow, Terms, Totals, Why, Wire};
+use crate::hub::{Counts, Event, Failure, Hears, Hub, OnSlow, Terms, Totals, Why, Wire};
 use crate::os::{self, Mode, Peer, Sink, Source};
 use crate::pipe::Listener;
 use crate::progress::{Bar, Meter};
 use crate::{interrupt, stderr};
-
-/// Who hears whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hears {
-    /// Clients hear stdin, stdout hears clients.
-    Stdio,
-    /// And clients hear each other.
-    Relay,
-}
 
 /// One server, many clients.
 #[derive(Args, Debug)]
@@ -61,7 +52,7 @@ pub(crate) struct HubOptions {
 const QUEUE: usize = 1 << 20;
 
 fn hears(text: &str) -> Hears {
-    if text == "relay" { Hears::Relay } else { Hears::Stdio }
+    if text == "relay" { Hears::All } else { Hears::Stdin }
 }
 
 fn on_slow(text: &str) -> OnSlow {
@@ -86,15 +77,13 @@ impl HubOptions {
             form => Wire::Form(form),
         };
         Terms {
-            relays: self.hub == Some(Hears::Relay),
+            hears: self.hub.unwrap_or(Hears::Stdin),
             labelled: self.label,
             on_slow: self.on_slow.unwrap_or(OnSlow::Drop),
             queue: self.queue.unwrap_or(QUEUE),
             most_clients,
             direction: options.direction(),
-            // With -n the end of stdin is none before all have come.
-            passes_end: rules.finish == Finish::Auto && messages.count.is_none(),
-            ends_unused_half: rules.finish == Finish::Auto,
+            passes_ends: rules.finish == Finish::Auto,
             wait: pipe.wait.limit(),
             idle_timeout: rules.idle_timeout,
             quit_after: rules.quit_after,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::hub::Hears;
 use super::values::OnPipe;
 use crate::bridge::Finish;
 use crate::framing::Form;
+use crate::hub::Hears;
 use crate::os::Mode;
 use crate::pipe::{Direction, PipeAddress};
 
@@ -189,7 +189,7 @@ impl Asked<'_> {
     }
 
     fn relays(&self) -> bool {
-        self.get("hub") == Some(&Hears::Relay)
+        self.get("hub") == Some(&Hears::All)
     }
 
     fn never_finishes(&self) -> bool {

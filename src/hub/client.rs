@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Batch, Queue};
 use super::wire::Reader;
-use super::{OnSlow, Terms, Totals};
+use super::{Counts, OnSlow, Terms, Totals};
 use crate::os::{Gave, Link, Peer, Wish};
 use crate::progress::Meter;
 
@@ -46,10 +46,7 @@ pub(super) struct Client<'a> {
     queue: Queue,
     /// Will more come from it?
     pub(super) receives: bool,
-    /// Is there anything that it may be sent?
-    sends: bool,
-    /// Is it the last that it is sent?
-    finishing: bool,
+    sending: Sending,
     /// The kernel says that it has gone; what it sent may still be there.
     pub(super) is_gone: bool,
     pub(super) why: Option<Why>,
@@ -63,18 +60,20 @@ pub(super) struct Client<'a> {
     pub(super) shown_sent: Option<Shown<'a>>,
 }
 
-/// Messages, counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    /// Not sent, because there was no room for them or the client went before.
-    pub(crate) dropped: u64,
+/// What may still be sent to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// All that is said.
+    Everything,
+    /// What waits for it, and then the end.
+    WhatWaits,
+    Nothing,
 }
 
 impl<'a> Client<'a> {
     pub(super) fn new(number: u64, peer: Option<Peer>, link: Link, terms: &Terms) -> Self {
         let now = Instant::now();
+        let sending = if terms.direction.sends() { Sending::Everything } else { Sending::Nothing };
         Client {
             number,
             peer,
@@ -82,8 +81,7 @@ impl<'a> Client<'a> {
             reader: Reader::new(terms.wire, terms.largest, terms.strips_bom),
             queue: Queue::new(terms.queue, terms.wire),
             receives: terms.direction.receives(),
-            sends: terms.direction.sends(),
-            finishing: false,
+            sending,
             is_gone: false,
             why: None,
             meter: Meter::start(),
@@ -111,12 +109,12 @@ impl<'a> Client<'a> {
     }
 
     pub(super) fn has_waiting(&self) -> bool {
-        self.sends && !self.queue.is_empty()
+        self.sending != Sending::Nothing && !self.queue.is_empty()
     }
 
     /// May it be sent anything at all?
     pub(super) fn listens(&self) -> bool {
-        self.sends && !self.finishing
+        self.sending == Sending::Everything
     }
 
     /// Is there no room for more?
@@ -142,8 +140,8 @@ impl<'a> Client<'a> {
             }
             return;
         }
-        for message in batch.shown() {
-            self.shown_sent.iter().for_each(|show| show(message));
+        if let Some(show) = &self.shown_sent {
+            batch.shown().for_each(show);
         }
         let had_waiting = self.has_waiting();
         if !had_waiting {
@@ -158,7 +156,7 @@ impl<'a> Client<'a> {
 
     /// Sends what waits, as far as there is room.
     pub(super) fn give(&mut self, totals: &Totals) {
-        while let Some(bytes) = self.queue.next().filter(|_| self.sends) {
+        while let Some(bytes) = self.queue.next().filter(|_| self.sending != Sending::Nothing) {
             match self.link.give(bytes) {
                 Gave::Some(count) => {
                     let messages = self.queue.sent(count);
@@ -175,8 +173,8 @@ impl<'a> Client<'a> {
                 Gave::Closed | Gave::Failed(_) => return self.stop_sending(totals),
             }
         }
-        if self.finishing && self.sends {
-            self.sends = false;
+        if self.sending == Sending::WhatWaits {
+            self.sending = Sending::Nothing;
             self.link.finish();
         }
     }
@@ -184,7 +182,7 @@ impl<'a> Client<'a> {
     /// Sends no more than what waits, and then the end.
     pub(super) fn finish(&mut self, totals: &Totals) {
         if self.listens() {
-            self.finishing = true;
+            self.sending = Sending::WhatWaits;
             self.give(totals);
         }
     }
@@ -200,7 +198,7 @@ impl<'a> Client<'a> {
     fn stop_sending(&mut self, totals: &Totals) {
         let lost = self.queue.clear();
         self.drop_messages(lost, totals);
-        self.sends = false;
+        self.sending = Sending::Nothing;
     }
 
     pub(super) fn drop_messages(&mut self, count: u64, totals: &Totals) {
@@ -217,7 +215,7 @@ impl<'a> Client<'a> {
 
     /// Is it done, or its time over?
     pub(super) fn is_over(&self) -> bool {
-        !self.sends && !self.receives
+        self.sending == Sending::Nothing && !self.receives
     }
 
     /// When it has to be looked at, whatever happens.

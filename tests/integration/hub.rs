@@ -58,6 +58,12 @@ impl Client {
     }
 }
 
+/// Lines of a hundred bytes, each with its number.
+fn numbered(count: usize) -> String {
+    let lines: Vec<String> = (0..count).map(|number| format!("{number:>99}\n")).collect();
+    lines.concat()
+}
+
 fn open_files(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
@@ -137,7 +143,9 @@ fn lines_never_interleave() {
         let first = &line[..1];
         assert!(line.len() == 997 && line == first.repeat(997), "{line}");
     }
-    speakers.into_iter().for_each(|speaker| speaker.join().unwrap());
+    for speaker in speakers {
+        speaker.join().unwrap();
+    }
 }
 
 #[test]
@@ -159,7 +167,9 @@ fn messages_stay_whole_with_a_framing_and_in_message_mode() {
         clients[1].prints("0a00\n\nff\n");
         hub.prints("0a00\n\nff\n");
         hub.write("0d0a\n\n");
-        clients.iter().for_each(|client| client.prints("0d0a\n\n"));
+        for client in &clients {
+            client.prints("0d0a\n\n");
+        }
         assert!(!clients[0].has_printed("0a00"), "it heard itself");
     }
 }
@@ -302,7 +312,7 @@ fn block_waits_for_the_slowest_and_loses_nothing() {
     let scratch = Scratch::new();
     let mut hub = hub(&scratch, &["--queue", "16KiB", "--on-slow", "block"]);
     let (quick, slow) = (join(&scratch, &hub, 1), join(&scratch, &hub, 2));
-    let lines: String = (0..30_000).map(|number| format!("{number:>99}\n")).collect();
+    let lines = numbered(30_000);
     let expected = lines.clone();
     let (pid, mut stdin) = (hub.child.id(), std::fs::File::from(hub.stdin_handle()));
     hub.close_stdin();
@@ -322,7 +332,7 @@ fn a_burst_does_not_hurt_who_keeps_up() {
     let scratch = Scratch::new();
     let mut hub = hub(&scratch, &["--queue", "16KiB"]);
     let one = join(&scratch, &hub, 1);
-    let lines: String = (0..50_000).map(|number| format!("{number:>99}\n")).collect();
+    let lines = numbered(50_000);
     let (expected, mut stdin) = (lines.clone(), std::fs::File::from(hub.stdin_handle()));
     hub.close_stdin();
     let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
@@ -619,7 +629,7 @@ fn other_programs_chat_too() {
 /// A thousand come and go: nothing is left of them. (10,000: `cargo test --release -- --ignored`.)
 fn come_and_go(times: usize) {
     let scratch = Scratch::new();
-    let hub = scratch.serving(["-k", "--hub", "./x"], |starter| starter.open_stdin());
+    let hub = scratch.serving(["-k", "--hub", "./x"], Starter::open_stdin);
     let pid = hub.child.id();
     let round = |count: usize| {
         for _ in 0..count {
@@ -628,7 +638,7 @@ fn come_and_go(times: usize) {
         }
     };
     let quiet = |clients: usize| {
-        until("the last to be gone", || hub.has_said(&format!("client #{clients} closed")) && is_asleep(pid))
+        until("the last to be gone", || hub.has_said(&format!("client #{clients} closed")) && is_asleep(pid));
     };
     round(200);
     quiet(200);
@@ -636,7 +646,8 @@ fn come_and_go(times: usize) {
     round(times);
     quiet(200 + times);
     let after = (open_files(pid), status(pid, "Threads:"), status(pid, "VmRSS:"));
-    println!("{times} clients: open files, threads, KiB: {before:?} before, {after:?} after");
+    let _ =
+        writeln!(std::io::stderr(), "{times} clients: open files, threads, KiB: {before:?} before, {after:?} after");
     assert_eq!((before.0, before.1), (after.0, after.1));
     assert!(after.2 < before.2 + 1024, "{} KiB became {} KiB", before.2, after.2);
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
