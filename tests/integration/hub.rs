@@ -626,8 +626,10 @@ fn other_programs_chat_too() {
     socat.prints("from ncat\n");
 }
 
-/// A thousand come and go: nothing is left of them. (10,000: `cargo test --release -- --ignored`.)
-fn come_and_go(times: usize) {
+/// Ten thousand come and go: no descriptor, thread, child or memory is left of them.
+#[test]
+fn nothing_is_left_of_those_who_came_and_went() {
+    const TIMES: usize = 10_000;
     let scratch = Scratch::new();
     let hub = scratch.serving(["-k", "--hub", "./x"], Starter::open_stdin);
     let pid = hub.child.id();
@@ -643,26 +645,15 @@ fn come_and_go(times: usize) {
     round(200);
     quiet(200);
     let before = (open_files(pid), status(pid, "Threads:"), status(pid, "VmRSS:"));
-    round(times);
-    quiet(200 + times);
+    round(TIMES);
+    quiet(200 + TIMES);
     let after = (open_files(pid), status(pid, "Threads:"), status(pid, "VmRSS:"));
     let _ =
-        writeln!(std::io::stderr(), "{times} clients: open files, threads, KiB: {before:?} before, {after:?} after");
+        writeln!(std::io::stderr(), "{TIMES} clients: open files, threads, KiB: {before:?} before, {after:?} after");
     assert_eq!((before.0, before.1), (after.0, after.1));
     assert!(after.2 < before.2 + 1024, "{} KiB became {} KiB", before.2, after.2);
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     assert!(children.is_empty());
-}
-
-#[test]
-fn nothing_is_left_of_those_who_came_and_went() {
-    come_and_go(1000);
-}
-
-#[test]
-#[ignore = "the figures of the closing note"]
-fn nothing_is_left_of_ten_thousand() {
-    come_and_go(10_000);
 }
 
 /// A hub's own trouble ends it, with one line.
