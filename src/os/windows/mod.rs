@@ -3,6 +3,7 @@
 
 mod files;
 mod handles;
+mod hub;
 mod place;
 mod process;
 mod pumps;
@@ -12,11 +13,13 @@ pub(crate) use files::{
     nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
+pub(crate) use hub::{Cutter, HandedOver, Link, Lookout, notify_ready, pipes};
 pub(crate) use place::{Access, Connection, Connector, Listener, OwnedName, Place, Stream, find_elsewhere, is_pipe};
 pub(crate) use process::{
     INTERRUPT, ReadyHandle, SIGTERM, STDOUT_CLOSED_CODE, become_command, current_user, die_of_closed_stdout,
-    die_of_signal, end_politely, exit_code, group_id, keep_from_children, on_termination, prepare_child, private,
-    raise_handle_limit, signal_child, stdout_was_closed, survive_quit, try_say, user_id, user_name, wait_for_end,
+    die_of_signal, end_politely, ends_within, exit_code, group_id, keep_from_children, on_termination, prepare_child,
+    private, raise_handle_limit, signal_child, stdout_was_closed, survive_quit, try_say, user_id, user_name,
+    wait_for_end,
 };
 pub(crate) use pumps::{Sink, Source, Wake, give_all, pump, pump_messages, take_some};
 

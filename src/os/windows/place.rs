@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::hub::{Cutter, HandedOver, Link};
 use super::not_yet;
 use super::pumps::{Sink, Source, Wake};
 use crate::os::{Accepted, Attempt, Mode, OneWay, Peer};
@@ -102,6 +103,14 @@ impl Listener {
         Err(not_yet("serving a named pipe"))
     }
 
+    pub(crate) fn inherited(_: HandedOver, _: &Place, _: Option<&str>, _: Mode) -> io::Result<(Self, String)> {
+        Err(not_yet("serving a named pipe"))
+    }
+
+    pub(crate) fn take_waiting(&self) -> io::Result<Option<Stream>> {
+        Err(not_yet("serving a named pipe"))
+    }
+
     pub(crate) fn is_fifo(&self) -> bool {
         false
     }
@@ -148,6 +157,14 @@ impl Stream {
 
     pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
         Err(not_yet("a pipe as a program's stdin and stdout"))
+    }
+
+    pub(crate) fn cutter(&self) -> io::Result<Cutter> {
+        Err(not_yet("--client-timeout"))
+    }
+
+    pub(crate) fn into_link(self) -> io::Result<Link> {
+        Err(not_yet("--hub"))
     }
 
     pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {

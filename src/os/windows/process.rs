@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::not_yet;
 
@@ -49,6 +50,10 @@ pub(crate) fn signal_child(_: u32, _: i32) {}
 pub(crate) fn survive_quit() {}
 
 pub(crate) fn wait_for_end(_: u32) {}
+
+pub(crate) fn ends_within(_: u32, _: Duration) -> bool {
+    true
+}
 
 pub(crate) fn exit_code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
