@@ -315,12 +315,14 @@ fn block_waits_for_the_slowest_and_loses_nothing() {
     let lines = numbered(30_000);
     let expected = lines.clone();
     let (pid, mut stdin) = (hub.child.id(), std::fs::File::from(hub.stdin_handle()));
+    let waiting = hub.stdin_handle();
     hub.close_stdin();
     let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
     let hears = std::thread::spawn(move || quick.rest());
-    // It has stopped before all has been said: nobody is ahead of the one who reads nothing.
-    until("all to wait", || rustix::io::ioctl_fionread(slow.pipe()).unwrap() > 100_000 && is_asleep(pid));
-    assert!(!writer.is_finished());
+    // stdin is full and nobody takes it: nobody is ahead of the one who reads nothing.
+    until("all to wait", || rustix::io::ioctl_fionread(&waiting).unwrap() > 60_000 && is_asleep(pid));
+    assert!(status(pid, "VmHWM:") < 24 * 1024, "{} KiB", status(pid, "VmHWM:"));
+    drop(waiting);
     assert!(slow.rest() == expected.as_bytes(), "not all of it, in order");
     assert!(hears.join().unwrap() == expected.as_bytes(), "not all of it, in order");
     writer.join().unwrap().unwrap();
