@@ -531,7 +531,12 @@ fn a_stopped_stdout_holds_back_who_talks_to_it() {
     let talker = UnixStream::connect(scratch.path("x")).unwrap();
     let mut listener = BufReader::new(UnixStream::connect(scratch.path("x")).unwrap());
     let talking = std::thread::spawn(move || (&talker).write_all(&b"talk\n".repeat(4_000_000)).map(|()| talker));
-    until("the talk to stop", || is_asleep(child.id()) && !talking.is_finished());
+    // Asleep at every look, and not all taken: it does not wait for a moment only.
+    let mut looks = 0;
+    until("the talk to stop", || {
+        looks = if is_asleep(child.id()) && !talking.is_finished() { looks + 1 } else { 0 };
+        looks == 100
+    });
     child.stdin.as_mut().unwrap().write_all(b"listen\n").unwrap();
     let mut line = String::new();
     listener.read_line(&mut line).unwrap();
