@@ -18,8 +18,8 @@ use crate::exit::Exit;
 use crate::framing::{Form, Framing};
 use crate::hub::{Counts, Event, Failure, Hears, Hub, OnSlow, Terms, Totals, Why, Wire};
 use crate::os::{self, Mode, Peer, Sink, Source};
-use crate::pipe::Listener;
-use crate::progress::{Bar, Meter};
+use crate::pipe::{Listener, peer_name};
+use crate::progress::{Bar, Meter, Moving, Subject};
 use crate::{interrupt, stderr};
 
 /// One server, many clients.
@@ -67,7 +67,7 @@ impl HubOptions {
     fn terms(&self, pipe: &PipeOptions, most_clients: Option<NonZeroUsize>, client_timeout: Option<Duration>) -> Terms {
         let (options, messages) = (&pipe.bridge, &pipe.bridge.messages);
         let rules = pipe.rules(true);
-        let wire = match (pipe.mode, messages.framing()) {
+        let wire = match (pipe.meeting.mode, messages.framing.framing()) {
             (Some(Mode::Message), _) => Wire::Form(Form::Kept),
             (_, Some(framing)) => Wire::Form(Form::Framed(framing)),
             _ => Wire::Lines,
@@ -84,14 +84,14 @@ impl HubOptions {
             most_clients,
             direction: options.direction(),
             passes_ends: rules.finish == Finish::Auto,
-            wait: pipe.wait.limit(),
+            wait: pipe.meeting.wait.limit(),
             idle_timeout: rules.idle_timeout,
             quit_after: rules.quit_after,
             client_timeout,
             wire,
             stdio,
             count: messages.count,
-            largest: messages.max_message,
+            largest: messages.framing.max_message,
             strips_bom: messages.strip_bom,
         }
     }
@@ -111,15 +111,15 @@ impl HubOptions {
             .with_context(|| format!("could not write to {}", options.log_name()))?;
         let totals = Arc::new(Totals::new());
         let summary = {
-            let (totals, format, name) = (Arc::clone(&totals), options.stats, pipe.pipe.to_string());
+            let (totals, format, name) = (Arc::clone(&totals), options.connection.stats, pipe.meeting.pipe.to_string());
             move || total(&totals, format, &name)
         };
         let told_at_death = interrupt::at_death({
             let summary = summary.clone();
             move || os::try_say(&summary())
         });
-        let bar = Bar::follow(Arc::clone(&totals.meter), None, options.progress);
-        let teller = Teller { pipe, terms: &terms, name: pipe.pipe.to_string() };
+        let bar = Bar::follow(Arc::clone(&totals.meter), Arc::new(Subject::new(Moving::Both, None)), options.progress);
+        let teller = Teller { pipe, terms: &terms, name: pipe.meeting.pipe.to_string() };
         let tell = |event: Event<'_>| teller.tell(event);
         let ended = Hub::new(&terms, listener, (Source::stdin(), Sink::stdout()), &dump, &totals, &tell).run();
         drop((told_at_death, bar));
@@ -146,14 +146,17 @@ impl Teller<'_> {
         let (options, name) = (&self.pipe.bridge, &self.name);
         match event {
             Event::Came { number, pipe, now } => {
-                options.notice(|| format!("client #{number} connected: {} ({})", pipe.peer_name(), clients(now)));
+                options.notice(|| format!("client #{number} connected: {} ({})", peer_name(pipe.peer), clients(now)));
             }
             Event::Left { number, peer, meter, counts, why, now } => {
                 self.tell_of_limit(number, why);
-                stderr::show(&line(meter, counts, options.stats, name, number, peer));
+                stderr::show(&line(meter, counts, options.connection.stats, name, number, peer));
                 options.notice(|| {
-                    let counted =
-                        if options.stats.is_some() { String::new() } else { format!(": {}", counted(meter, counts)) };
+                    let counted = if options.connection.stats.is_some() {
+                        String::new()
+                    } else {
+                        format!(": {}", counted(meter, counts))
+                    };
                     format!("client #{number} {}{counted} ({})", ended(why), clients(now))
                 });
             }
@@ -253,7 +256,7 @@ fn numbers(meter: &Meter, counts: Counts, pipe: &str) -> serde_json::Value {
 }
 
 fn in_words(failure: Failure, pipe: &PipeOptions) -> Error {
-    let serving = || format!("could not serve {}", pipe.whole_name());
+    let serving = || format!("could not serve {}", pipe.meeting.whole_name());
     match failure {
         Failure::Wait(error) | Failure::Accept(error) => Error::from(error).context(serving()),
         Failure::NobodyCame(wait) => {

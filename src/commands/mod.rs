@@ -4,9 +4,9 @@
 mod carriers;
 mod child_pipes;
 mod connect;
-mod meeting;
 mod hub;
 mod list;
+mod meeting;
 mod messenger;
 mod options;
 mod program;

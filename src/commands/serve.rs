@@ -192,7 +192,8 @@ impl Serve {
         let failed = || format!("could not serve {}", options.meeting.whole_name());
         if !handed.is_empty() {
             self.leave_alone_what_is_not_ours().with_context(failed)?;
-            let (listener, what) = Listener::inherited(handed, &options.meeting.pipe, options.manner()).with_context(failed)?;
+            let (listener, what) =
+                Listener::inherited(handed, &options.meeting.pipe, options.manner()).with_context(failed)?;
             options.bridge.notice(|| format!("listening on {what}, from LISTEN_FDS"));
             return Ok(listener);
         }

@@ -59,9 +59,9 @@ pub(crate) use imp::{
     name_bytes,           // a file's name for a peer
     name_from,            // and from it
     nameless_file,        // a file that nobody sees yet, where there are such
-    ordinary_permissions, // a new file's, if nobody says any
     notify_ready,         // tells it that clients can connect
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
+    ordinary_permissions, // a new file's, if nobody says any
     pipes,                // all named pipes that there are
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open

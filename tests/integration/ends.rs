@@ -495,10 +495,13 @@ fn a_peer_with_a_full_queue_that_reads_no_more_lets_stdin_go() {
     for direction in ["inout", "out"] {
         let (mut side, peer) = client(&scratch, ["-d", direction]);
         let stdin = side.stdin_handle();
+        let watched = side.stdin_handle();
         let feeding = std::thread::spawn(move || File::from(stdin).write_all(&noise(1, 3_000_000)));
+        // It sleeps though there is something to take: it waits for room.
         until("the queue to be full", || {
-            is_asleep(side.child.id()) && rustix::io::ioctl_fionread(&peer).unwrap() > 100_000
+            is_asleep(side.child.id()) && rustix::io::ioctl_fionread(&watched).unwrap() == 65_536
         });
+        drop(watched);
         side.close_stdin();
         peer.shutdown(Shutdown::Read).unwrap();
         assert!(feeding.join().unwrap().is_err(), "stdin is let go while the peer stays");

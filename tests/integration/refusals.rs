@@ -31,7 +31,7 @@ fn combinations_without_a_meaning() {
         ("serve --client-timeout 5 x -- cat", "there is timeout(1)"),
         ("serve -k --client-timeout 5 -d in fifo:x", "there is timeout(1)"),
         ("serve -k --client-timeout 0 x", "0 would end it at once"),
-        ("connect -k fd:3", "there is nothing to come back to"),
+        ("connect -k fd:3", "no other to go on to"),
         ("connect -k -n 1 x", "leave one of the two out"),
         ("connect --hub x", "'--hub'"),
         ("serve --stdio hex x", "say how they are told apart"),
