@@ -8,7 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use super::values::{self, OnPipe, Patience, Statistics};
 use crate::bridge::{Finish, Rules};
 use crate::framing::{Form, Framing};
-use crate::os::Mode;
+use crate::os::{self, Mode};
 use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
 use crate::progress::When;
 use crate::{stderr, stdio};
@@ -99,8 +99,9 @@ pub(crate) struct BridgeOptions {
     pub(crate) idle_timeout: Patience,
 
     /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
-    pub(crate) quit_after: Patience,
+    /// [default: forever; on Windows, whose pipes cannot pass on stdin's end, after a second of silence then]
+    #[arg(short, long, value_name = "DURATION", value_parser = values::patience)]
+    pub(crate) quit_after: Option<Patience>,
 
     #[command(flatten)]
     pub(crate) messages: MessageOptions,
@@ -140,7 +141,10 @@ impl PipeOptions {
             direction: self.bridge.direction,
             guess: stdio::way_of_redirection(),
             // Before a server is bothered that keeps messages apart itself.
-            mode: self.mode.or(self.bridge.messages.framing().map(|_| Mode::Byte)),
+            mode: self
+                .mode
+                .or(self.bridge.messages.framing().map(|_| Mode::Byte))
+                .or_else(|| os::mode_for(self.bridge.messages.is_asked_for())),
             rule: self.peer.unwrap_or_else(|| default_rule(&self.pipe)),
             buffer_size: self.bridge.buffer_size,
         }
@@ -173,7 +177,8 @@ impl BridgeOptions {
         Rules {
             finish: Finish::Auto,
             idle_timeout: self.idle_timeout.limit(),
-            quit_after: self.quit_after.limit(),
+            quit_after: self.quit_after.and_then(Patience::limit),
+            patient: self.quit_after.is_some(),
             keep_open: false,
             forgives_loss: false,
         }
@@ -181,7 +186,7 @@ impl BridgeOptions {
 
     /// Does anything that was asked for need the bytes to pass through this process?
     pub(crate) fn must_see_bytes(&self) -> bool {
-        let timed = self.idle_timeout.limit().or(self.quit_after.limit()).is_some();
+        let timed = self.idle_timeout.limit().or(self.rules().quit_after).is_some();
         let shown = self.hex || self.log.is_some() || self.progress != When::Never;
         let messages = self.messages.framing().is_some() || self.messages.is_asked_for();
         timed || shown || messages || self.stats.is_some()

@@ -5,7 +5,7 @@ use clap::parser::ValueSource;
 
 use super::values::OnPipe;
 use crate::bridge::Finish;
-use crate::os::Mode;
+use crate::os::{HAS_REMOTE_CLIENTS, Mode};
 use crate::pipe::{Direction, PipeAddress};
 
 /// What makes a combination one of these, and what the user is told.
@@ -43,6 +43,10 @@ const REFUSALS: &[Refusal] = &[
     (
         |asked| asked.pipe_is(is_abstract) && (asked.has("permissions") || asked.has("group")),
         "an abstract socket has no file that '--permissions' or '--group' could be given to: '--peer' says who may come",
+    ),
+    (
+        |asked| asked.has("remote") && !HAS_REMOTE_CLIENTS,
+        "'--remote' is of Windows: nobody can reach a socket from another computer",
     ),
     (
         |asked| asked.pipe_is(is_abstract) && asked.has("replace"),

@@ -2,7 +2,6 @@
 //! `AnonymousPipeServerStream`.
 
 use std::ffi::{OsStr, OsString};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::thread;
@@ -20,7 +19,7 @@ use super::usage;
 use super::values::{self, Patience};
 use crate::bridge::{self, Session};
 use crate::exit::Exit;
-use crate::os::{self, Connection, HandleId, Wake};
+use crate::os::{self, Child, Command, Connection, HandleId, Stdio, Wake};
 use crate::pipe::{Direction, PipeEnds};
 use crate::{interrupt, stdio};
 
@@ -208,7 +207,7 @@ impl SpawnChild {
     /// The child with its handles, which are closed here when the command is dropped.
     fn command(&self, name: &OsString, plan: &Plan, ids: Vec<HandleId>) -> Command {
         let mut command = Command::new(name);
-        command.args(plan.arguments(&ids, |place| os::handle_path(&ids[place])));
+        command.args(plan.arguments(&ids, |place| os::handle_path(&ids[place]).unwrap_or_default()));
         if self.env {
             command.envs(plan.environment(&ids));
         }

@@ -3,9 +3,9 @@
 //! Each system has the same names behind one explicit list, which is the whole contract. Twins stay
 //! twins: who changes one looks at the other.
 #![allow(unsafe_code, reason = "system calls that no crate wraps; each has its SAFETY line")]
-#![cfg_attr(windows, allow(dead_code, reason = "the Windows twin does not connect yet"))]
 
 use std::io;
+use std::num::NonZeroUsize;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
@@ -15,9 +15,11 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Access,               // permissions and group of a pipe we create
+    Child,                // a program that we started
+    Command,              // a program that we are to start
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
+    HAS_REMOTE_CLIENTS,   // can others reach our pipes from other computers?
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
     Listener,             // a pipe that we serve
@@ -28,6 +30,7 @@ pub(crate) use imp::{
     STDOUT_CLOSED_CODE,   // the exit code of a filter whose stdout has no reader
     Sink,                 // where a pump writes to
     Source,               // where a pump reads from, with what it took and could not deliver
+    Stdio,                // what its stdin and stdout are
     Stream,               // a connection before anything has moved
     Wake,                 // stops a pump
     become_command,       // this process goes on as another program
@@ -42,6 +45,7 @@ pub(crate) use imp::{
     handle_path,          // the path by which a child can open one
     is_pipe,              // is a file a socket or a FIFO?
     keep_from_children,   // no handle reaches a child by accident
+    mode_for,             // the mode of a pipe of which the user said nothing
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
@@ -65,6 +69,33 @@ pub(crate) struct Peer {
     pub(crate) group: u32,
     /// Process ID; unknown for a peer in another PID namespace.
     pub(crate) pid: Option<u32>,
+}
+
+/// Who may open a pipe that we create, and how it is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Access {
+    /// Permission bits of a socket or FIFO, exact whatever the umask; 0600 unless told.
+    pub(crate) permissions: Option<u32>,
+    /// The group that the file is given to.
+    pub(crate) group: Option<u32>,
+    /// Is the name taken over from a server that has it?
+    pub(crate) replace: bool,
+    /// What a pipe of Windows is made with.
+    pub(crate) instances: Instances,
+}
+
+/// How the instances of a named pipe are made on Windows.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(unix, expect(dead_code, reason = "permissions, a backlog, and buffers of each connection's own"))]
+pub(crate) struct Instances {
+    /// May others than this user open one?
+    pub(crate) others: bool,
+    /// May they come from other computers?
+    pub(crate) remote: bool,
+    /// How many clients there may be at once: there is no backlog.
+    pub(crate) most: Option<NonZeroUsize>,
+    /// Buffers, each way.
+    pub(crate) buffer_size: Option<usize>,
 }
 
 /// What came of a wait for a client.
@@ -147,6 +178,7 @@ pub(crate) enum Attempt {
 
 /// What is at a pipe's place while there is no server to talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "no stale names and no FIFOs there"))]
 pub(crate) enum Seen {
     /// No such name.
     Nothing,

@@ -30,7 +30,7 @@ pub(crate) use children::{
 pub(crate) use connector::Connector;
 pub(crate) use fifo::is_pipe;
 pub(crate) use handles::{HandleId, hand_over, handle_path};
-pub(crate) use listener::{Access, Listener};
+pub(crate) use listener::Listener;
 pub(crate) use name::OwnedName;
 pub(crate) use people::{current_user, group_id, user_id, user_name};
 pub(crate) use place::{Place, find_elsewhere};
@@ -42,6 +42,16 @@ pub(crate) use source::Source;
 pub(crate) use stdio::try_say;
 pub(crate) use stream::{Connection, Stream};
 pub(crate) use wake::Wake;
+
+pub(crate) use std::process::{Child, Command, Stdio};
+
+/// Sockets are this computer's.
+pub(crate) const HAS_REMOTE_CLIENTS: bool = false;
+
+/// The mode of a pipe of which the user said nothing: the socket there shows it.
+pub(crate) fn mode_for(_messages: bool) -> Option<crate::os::Mode> {
+    None
+}
 
 /// For a file that only the user may open.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -1,0 +1,34 @@
+//! Letting go of this process's stdin and stdout, whoever else has them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::windows::io::{AsRawHandle, IntoRawHandle};
+
+use windows_sys::Win32::Foundation::CloseHandle;
+use windows_sys::Win32::System::Console::{STD_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle};
+
+/// Tells whoever reads our stdout that no more comes, though we stay.
+pub(super) fn finish_stdout() {
+    if let Ok(nothing) = File::options().write(true).open("NUL") {
+        replace(STD_OUTPUT_HANDLE, io::stdout().as_raw_handle(), nothing);
+    }
+}
+
+/// Lets go of stdin: whoever writes to it learns that nobody reads any more.
+pub(super) fn close_stdin() {
+    if let Ok(nothing) = File::open("NUL") {
+        replace(STD_INPUT_HANDLE, io::stdin().as_raw_handle(), nothing);
+    }
+}
+
+fn replace(which: STD_HANDLE, old: std::os::windows::io::RawHandle, new: File) {
+    // SAFETY: the new handle is open and stays so; std asks for it anew at each use.
+    unsafe { SetStdHandle(which, new.into_raw_handle()) };
+    // SAFETY: it was the process's own, and from here on nobody in it uses it.
+    unsafe { CloseHandle(old) };
+}
+
+/// Writes to stderr, for a process that is about to die.
+pub(crate) fn try_say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
