@@ -121,6 +121,11 @@ impl SpawnChild {
             let name = name.display();
             return Err(format!("there is no option '{name}' (and a PROGRAM of that name is './{name}')"));
         }
+        if !os::HANDLES_HAVE_PATHS
+            && let Some(path) = plan.mentioned_path()
+        {
+            return Err(format!("on this system a handle has no path that '{path}' could be"));
+        }
         if self.options.must_see_bytes() && !plan.has_bridge() {
             return Err("'-i', '-q', '-x', '--log', '-p', '--stats' and messages are about {in} and {out}, \
                         which are not there"
@@ -207,7 +212,7 @@ impl SpawnChild {
     /// The child with its handles, which are closed here when the command is dropped.
     fn command(&self, name: &OsString, plan: &Plan, ids: Vec<HandleId>) -> Command {
         let mut command = Command::new(name);
-        command.args(plan.arguments(&ids, |place| os::handle_path(&ids[place]).unwrap_or_default()));
+        command.args(plan.arguments(&ids, |place| os::handle_path(&ids[place])));
         if self.env {
             command.envs(plan.environment(&ids));
         }

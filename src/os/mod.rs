@@ -19,6 +19,7 @@ pub(crate) use imp::{
     Command,              // a program that we are to start
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
+    HANDLES_HAVE_PATHS,   // can a child open a handle once more?
     HAS_REMOTE_CLIENTS,   // can others reach our pipes from other computers?
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
@@ -137,6 +138,9 @@ pub(crate) trait Translate: Send {
     fn delivered(&mut self, count: usize);
     /// Have all come that are wanted?
     fn has_enough(&self) -> bool;
+    /// The greatest message that it takes.
+    #[cfg_attr(unix, expect(dead_code, reason = "the kernel has a limit"))]
+    fn largest(&self) -> usize;
 }
 
 /// Does a pipe itself keep messages apart? (.NET's `PipeTransmissionMode`.)

@@ -47,7 +47,10 @@ fn combinations_without_a_meaning() {
         ("serve --buffer-size 0 x", "expected a size"),
         ("serve --buffer-size lots x", "expected a size"),
     ] {
-        scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
+        // Windows has neither FIFOs nor abstract names, and says that first.
+        if cfg!(unix) || !(line.contains("fifo:") || line.contains("@x")) {
+            scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
+        }
     }
     assert!(scratch.files().is_empty());
 }

@@ -58,9 +58,8 @@ impl fmt::Display for HandleId {
 }
 
 /// The path by which the child can open a handle once more.
-#[expect(clippy::unnecessary_wraps, reason = "Windows has none")]
-pub(crate) fn handle_path(id: &HandleId) -> Option<String> {
-    Some(format!("/dev/fd/{id}"))
+pub(crate) fn handle_path(id: &HandleId) -> String {
+    format!("/dev/fd/{id}")
 }
 
 /// Has `command` inherit these handles. They are closed here when the command is dropped; all others are

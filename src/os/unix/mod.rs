@@ -45,6 +45,8 @@ pub(crate) use wake::Wake;
 
 pub(crate) use std::process::{Child, Command, Stdio};
 
+/// `/dev/fd/N`.
+pub(crate) const HANDLES_HAVE_PATHS: bool = true;
 /// Sockets are this computer's.
 pub(crate) const HAS_REMOTE_CLIENTS: bool = false;
 

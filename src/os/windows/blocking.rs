@@ -4,21 +4,25 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::mem::ManuallyDrop;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, RawHandle};
+use std::os::windows::io::{AsRawHandle, RawHandle};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::System::IO::CancelSynchronousIo;
 
 use super::ends::Kind;
+use super::handles::duplicate;
 use super::pipe;
 use super::pump::Waiting;
 use super::wake::Event;
 use crate::os::Ended;
 
-/// A thread that does one call after another.
+/// How long we try to end a call that nobody waits for any more.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A thread that does one call after another, on a handle of its own.
 #[derive(Debug)]
 pub(super) struct Worker {
     give: Sender<Vec<u8>>,
@@ -28,24 +32,17 @@ pub(super) struct Worker {
     thread: JoinHandle<()>,
 }
 
-/// A handle that a thread of ours may use: its owner stays until the process ends, or until the thread was
-/// told to let go of it.
-struct Lent(RawHandle);
-
-// SAFETY: handles are numbers of the whole process; any thread may use one.
-unsafe impl Send for Lent {}
-
 impl Worker {
     /// Reads into the buffers that it is given.
     pub(super) fn reader(handle: RawHandle, kind: Kind) -> io::Result<Self> {
-        let lent = Lent(handle);
-        Worker::start(move |buffer| read(&lent, kind, buffer))
+        let file = File::from(duplicate(handle)?);
+        Worker::start(move |buffer| read(&file, kind, buffer))
     }
 
     /// Writes the bytes that it is given.
     pub(super) fn writer(handle: RawHandle, kind: Kind) -> io::Result<Self> {
-        let (lent, mut rest) = (Lent(handle), Vec::new());
-        Worker::start(move |bytes| write(&lent, kind, bytes, &mut rest))
+        let (file, mut rest) = (File::from(duplicate(handle)?), Vec::new());
+        Worker::start(move |bytes| write(&file, kind, bytes, &mut rest))
     }
 
     fn start(mut call: impl FnMut(&mut Vec<u8>) -> io::Result<usize> + Send + 'static) -> io::Result<Self> {
@@ -68,7 +65,7 @@ impl Worker {
     /// Has the call done with `buffer`, or finishes the one that is under way, into it.
     pub(super) fn run(&mut self, buffer: &mut Vec<u8>, waiting: &Waiting<'_>) -> Result<io::Result<usize>, Ended> {
         if !self.under_way {
-            pipe::reset(&self.ready);
+            self.ready.reset();
             let _ = self.give.send(std::mem::take(buffer));
             self.under_way = true;
         }
@@ -87,43 +84,40 @@ impl Worker {
     pub(super) fn is_under_way(&self) -> bool {
         self.under_way
     }
+}
 
-    /// Ends the call that is under way, so that the handle can be closed.
-    pub(super) fn cancel(self) {
-        let Worker { give, take, thread, under_way, .. } = self;
-        drop((give, take));
-        if under_way {
-            // SAFETY: the thread is ours and not joined yet; that it sleeps in no call is a legal answer.
-            unsafe { CancelSynchronousIo(thread.as_raw_handle()) };
+impl Drop for Worker {
+    /// Ends the call that is under way: as long as it lasts, the handle is open, and the other side learns
+    /// nothing. Asked more than once, because the thread may not have begun the call yet.
+    fn drop(&mut self) {
+        let give_up = Instant::now() + CANCEL_PATIENCE;
+        while self.under_way && !self.ready.is_set() && Instant::now() < give_up {
+            // SAFETY: the thread is not joined yet; that it sleeps in no call is a legal answer.
+            unsafe { CancelSynchronousIo(self.thread.as_raw_handle()) };
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
-/// Lends the handle as a file for one call.
-fn as_file(lent: &Lent) -> ManuallyDrop<File> {
-    // SAFETY: the handle is open as long as it is lent, and the file is never dropped, so never closes it.
-    ManuallyDrop::new(unsafe { File::from_raw_handle(lent.0) })
-}
-
-fn read(lent: &Lent, kind: Kind, buffer: &mut Vec<u8>) -> io::Result<usize> {
+fn read(mut file: &File, kind: Kind, buffer: &mut [u8]) -> io::Result<usize> {
     if kind == Kind::Console {
         // std makes UTF-8 of what is typed, and an end of Ctrl-Z.
         return io::stdin().lock().read(buffer);
     }
     loop {
-        match as_file(lent).read(buffer) {
+        match file.read(buffer) {
             // Somebody wrote nothing; the end would be ERROR_BROKEN_PIPE, which std gives as 0 too.
-            Ok(0) if pipe::is_connected(lent.0) => {}
+            Ok(0) if pipe::is_connected(file.as_raw_handle()) => {}
             read => return read,
         }
     }
 }
 
-fn write(lent: &Lent, kind: Kind, bytes: &[u8], rest: &mut Vec<u8>) -> io::Result<usize> {
+fn write(mut file: &File, kind: Kind, bytes: &[u8], rest: &mut Vec<u8>) -> io::Result<usize> {
     if kind == Kind::Console {
         return write_to_console(bytes, rest).map(|()| bytes.len());
     }
-    as_file(lent).write_all(bytes).map(|()| bytes.len())
+    file.write_all(bytes).map(|()| bytes.len())
 }
 
 /// A console takes text, and std refuses anything else. `rest` is the beginning of a character.

@@ -6,23 +6,20 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle, RawHandle};
 use std::os::windows::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
 use windows_sys::Win32::System::Threading::{
-    CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
-    GetExitCodeProcess, InitializeProcThreadAttributeList, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROCESS_INFORMATION,
-    STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, TerminateProcess, UpdateProcThreadAttribute,
+    GetExitCodeProcess, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, TerminateProcess,
 };
 
 use super::handles::{self, HandleId};
 use super::quoting::command_line;
-use super::wake;
+use super::spawn::{HandleList, create};
+use super::{executable, wake};
 
 /// A program that has not been started.
 #[derive(Debug)]
@@ -149,7 +146,7 @@ impl Command {
     /// # Errors
     /// `NotFound` where there is none of that name.
     pub(crate) fn spawn(&mut self) -> io::Result<Child> {
-        let program = find(&self.program)?;
+        let program = executable::find(&self.program)?;
         let mut line = command_line(program.as_os_str(), &self.arguments)?;
         let (stdin, our_stdin) = self.stdin.for_child(io::stdin().as_raw_handle(), true)?;
         let (stdout, our_stdout) = self.stdout.for_child(io::stdout().as_raw_handle(), false)?;
@@ -157,9 +154,7 @@ impl Command {
         let mut inherited: Vec<RawHandle> =
             [&stdin, &stdout, &stderr].into_iter().flatten().map(AsRawHandle::as_raw_handle).collect();
         inherited.extend(self.handles.iter().filter_map(HandleId::raw));
-        inherited.iter().for_each(|&handle| may_be_inherited(handle));
-
-        let mut attributes = HandleList::new(&mut inherited)?;
+        let attributes = HandleList::new(&inherited)?;
         let raw = |handle: &Option<OwnedHandle>| handle.as_ref().map_or(null_mut(), AsRawHandle::as_raw_handle);
         let startup = STARTUPINFOEXW {
             StartupInfo: STARTUPINFOW {
@@ -170,7 +165,7 @@ impl Command {
                 hStdError: raw(&stderr),
                 ..STARTUPINFOW::default()
             },
-            lpAttributeList: attributes.list.as_mut_ptr().cast(),
+            lpAttributeList: attributes.as_ptr(),
         };
         let (process, id) = create(&program, &mut line, &self.environment(), &startup)?;
         Ok(Child { process, id, stdin: our_stdin.map(ChildStdin), stdout: our_stdout.map(ChildStdout) })
@@ -209,92 +204,6 @@ impl Stdio {
             }
             Stdio::Handle(handle) => (Some(handles::duplicate(handle.as_raw_handle())?), None),
         })
-    }
-}
-
-/// Only for those on the list: the child that is started inherits no other handle.
-fn may_be_inherited(handle: RawHandle) {
-    // SAFETY: a flag of an open handle is set.
-    unsafe { SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) };
-}
-
-fn create(
-    program: &Path,
-    line: &mut [u16],
-    environment: &[u16],
-    startup: &STARTUPINFOEXW,
-) -> io::Result<(OwnedHandle, u32)> {
-    let program: Vec<u16> = program.as_os_str().encode_wide().chain([0]).collect();
-    let (mut started, inherit) = (PROCESS_INFORMATION::default(), 1);
-    // SAFETY: the texts end in zeros, the environment in two, and all of it lives until the call returns.
-    let done = unsafe {
-        CreateProcessW(
-            program.as_ptr(),
-            line.as_mut_ptr(),
-            null(),
-            null(),
-            inherit,
-            EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT,
-            environment.as_ptr().cast(),
-            null(),
-            (&raw const *startup).cast(),
-            &raw mut started,
-        )
-    };
-    if done == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: both were just opened for us.
-    let (process, _thread) =
-        unsafe { (OwnedHandle::from_raw_handle(started.hProcess), OwnedHandle::from_raw_handle(started.hThread)) };
-    Ok((process, started.dwProcessId))
-}
-
-/// The attribute list of a process that is to be started, with the handles that it inherits.
-struct HandleList<'a> {
-    list: Vec<usize>,
-    _handles: std::marker::PhantomData<&'a mut [RawHandle]>,
-}
-
-impl<'a> HandleList<'a> {
-    fn new(handles: &'a mut [RawHandle]) -> io::Result<Self> {
-        let mut size = 0;
-        // SAFETY: without a list, only the size is written.
-        unsafe { InitializeProcThreadAttributeList(null_mut(), 1, 0, &raw mut size) };
-        let mut list = vec![0_usize; size.div_ceil(size_of::<usize>())];
-        // SAFETY: the list has the size that was asked for, and usize's alignment, which is a pointer's.
-        if unsafe { InitializeProcThreadAttributeList(list.as_mut_ptr().cast(), 1, 0, &raw mut size) } == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let list = HandleList { list, _handles: std::marker::PhantomData };
-        list.put(handles)?;
-        Ok(list)
-    }
-
-    fn put(&self, handles: &[RawHandle]) -> io::Result<()> {
-        if handles.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: the list was initialized, and the handles live as long as it.
-        let done = unsafe {
-            UpdateProcThreadAttribute(
-                self.list.as_ptr().cast_mut().cast(),
-                0,
-                PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
-                handles.as_ptr().cast(),
-                size_of_val(handles),
-                null_mut(),
-                null(),
-            )
-        };
-        if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
-}
-
-impl Drop for HandleList<'_> {
-    fn drop(&mut self) {
-        // SAFETY: it was initialized, and is not used any more.
-        unsafe { DeleteProcThreadAttributeList(self.list.as_mut_ptr().cast()) };
     }
 }
 
@@ -337,38 +246,4 @@ impl Child {
         }
         Ok(ExitStatus::from_raw(code))
     }
-}
-
-/// The file of a program: what has a directory in front is that file, everything else is looked for in PATH
-/// and in Windows' own directory; never in the current one, where anybody may have put something.
-fn find(program: &OsStr) -> io::Result<PathBuf> {
-    let path = Path::new(program);
-    if path.components().nth(1).is_some() || path.is_absolute() {
-        return runnable(path).ok_or_else(|| io::ErrorKind::NotFound.into()).and_then(no_script);
-    }
-    let system = std::env::var_os("SystemRoot").map(|root| Path::new(&root).join("System32"));
-    let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&in_path).chain(system).find_map(|directory| runnable(&directory.join(path)));
-    found.ok_or_else(|| io::ErrorKind::NotFound.into()).and_then(no_script)
-}
-
-/// `path`, or with `.exe` behind it.
-fn runnable(path: &Path) -> Option<PathBuf> {
-    let with_exe = || {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".exe");
-        PathBuf::from(name)
-    };
-    [path.to_owned(), with_exe()].into_iter().find(|path| path.is_file())
-}
-
-/// cmd takes a command line apart by rules of its own: an argument could become a command.
-fn no_script(path: PathBuf) -> io::Result<PathBuf> {
-    let is_script =
-        path.extension().is_some_and(|end| end.eq_ignore_ascii_case("bat") || end.eq_ignore_ascii_case("cmd"));
-    if is_script {
-        let why = "a script is run by its own program: write 'cmd /c' in front";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    }
-    Ok(path)
 }

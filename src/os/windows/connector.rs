@@ -106,7 +106,7 @@ fn connected(handle: OwnedHandle, way: Option<OneWay>, mode: Option<Mode>) -> io
         (None, true) => Kind::ClosableBytes,
         (Some(Mode::Byte), _) | (None, false) => Kind::Overlapped,
     };
-    Pipe::new(handle, false, kind, way).map(Stream::Pipe)
+    Pipe::new(handle, None, kind, way).map(Stream::Pipe)
 }
 
 fn is(error: &io::Error, code: u32) -> bool {

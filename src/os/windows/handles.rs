@@ -35,7 +35,6 @@ pub(crate) struct HandleId(Option<OwnedHandle>);
 
 impl HandleId {
     /// Numbers cannot be chosen here.
-    #[expect(clippy::unnecessary_wraps, reason = "Unix takes them from the system")]
     pub(crate) fn reserve(count: usize) -> io::Result<Vec<Self>> {
         Ok((0..count).map(|_| HandleId::default()).collect())
     }
@@ -68,9 +67,9 @@ impl fmt::Display for HandleId {
     }
 }
 
-/// A handle has no path here.
-pub(crate) fn handle_path(_: &HandleId) -> Option<String> {
-    None
+/// A handle has no path here, and nobody asks for one.
+pub(crate) fn handle_path(id: &HandleId) -> String {
+    id.to_string()
 }
 
 /// Has `command` inherit these handles. They are closed here when the command is dropped.

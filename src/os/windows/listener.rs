@@ -7,13 +7,13 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::windows::io::OwnedHandle;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_NO_DATA, ERROR_OPERATION_ABORTED, ERROR_PIPE_BUSY,
-    ERROR_PIPE_CONNECTED, GetLastError,
+    ERROR_ACCESS_DENIED, ERROR_NO_DATA, ERROR_OPERATION_ABORTED, ERROR_PIPE_BUSY, ERROR_PIPE_CONNECTED,
+    ERROR_SEM_TIMEOUT, GetLastError,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_DUPLEX, PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND,
@@ -49,6 +49,8 @@ pub(crate) struct Listener {
     many: bool,
     /// Whether all instances that may be can be in use at once.
     limited: bool,
+    /// Held by each instance: without any, the name is nobody's.
+    in_use: Arc<()>,
     /// The one that the next client gets.
     free: Mutex<Option<OwnedHandle>>,
 }
@@ -79,14 +81,11 @@ impl Listener {
             way,
             many,
             limited: access.instances.most.is_some(),
+            in_use: Arc::default(),
             free: Mutex::default(),
             name,
         };
-        let first = listener.instance(FILE_FLAG_FIRST_PIPE_INSTANCE).map_err(|error| match code(&error) {
-            // The look above is a moment old; this flag is what decides.
-            ERROR_ACCESS_DENIED | ERROR_PIPE_BUSY => in_use(&listener.name),
-            _ => error,
-        })?;
+        let first = listener.instance()?;
         *listener.free() = Some(first);
         Ok(listener)
     }
@@ -128,20 +127,29 @@ impl Listener {
     }
 
     fn hand_out(&self, instance: OwnedHandle) -> io::Result<Stream> {
+        let pipe = Pipe::new(instance, Some(Arc::clone(&self.in_use)), self.kind, self.way)?;
         if self.many && !self.limited {
             // If there is no room for another now, the next call tries again.
-            *self.free() = self.instance(0).ok();
+            *self.free() = self.instance().ok();
         }
-        Pipe::new(instance, true, self.kind, self.way).map(Stream::Pipe)
+        Ok(Stream::Pipe(pipe))
     }
 
     fn free_instance(&self) -> io::Result<OwnedHandle> {
         let free = self.free().take();
-        free.map_or_else(|| self.instance(0), Ok)
+        free.map_or_else(|| self.instance(), Ok)
     }
 
-    fn instance(&self, flags: u32) -> io::Result<OwnedHandle> {
-        pipe::make(&self.name, Make { open_mode: self.make.open_mode | flags, ..self.make }, &self.descriptor)
+    /// Where we have none, it has to be the first of all: whoever took the name meanwhile would decide who may
+    /// connect to ours.
+    fn instance(&self) -> io::Result<OwnedHandle> {
+        let is_first = Arc::strong_count(&self.in_use) == 1;
+        let flags = if is_first { FILE_FLAG_FIRST_PIPE_INSTANCE } else { 0 };
+        let make = Make { open_mode: self.make.open_mode | flags, ..self.make };
+        pipe::make(&self.name, make, &self.descriptor).map_err(|error| match code(&error) {
+            ERROR_ACCESS_DENIED | ERROR_PIPE_BUSY if is_first => in_use(&self.name),
+            _ => error,
+        })
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Option<OwnedHandle>> {
@@ -198,7 +206,7 @@ fn is_served(name: &str) -> bool {
     // SAFETY: the name ends in a zero.
     let free = unsafe { WaitNamedPipeW(name.as_ptr(), shortest) } != 0;
     // SAFETY: reads the calling thread's own variable.
-    free || unsafe { GetLastError() } != ERROR_FILE_NOT_FOUND
+    free || unsafe { GetLastError() } == ERROR_SEM_TIMEOUT
 }
 
 fn in_use(name: &str) -> io::Error {

@@ -1,5 +1,12 @@
 //! Windows: named pipes, overlapped calls, SIDs. The files are those of Unix where the idea is the same;
-//! `pipe`, `overlapped`, `blocking`, `security`, `command` and `quoting` have no twin there.
+//! `pipe`, `overlapped`, `blocking`, `security`, and `command` with `spawn`, `executable` and `quoting` have no
+//! twin there.
+
+#![allow(
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "what Unix asks the system for can be an answer without a question here"
+)]
 
 use std::fs::OpenOptions;
 
@@ -8,6 +15,7 @@ mod children;
 mod command;
 mod connector;
 mod ends;
+mod executable;
 mod handles;
 mod listener;
 mod name;
@@ -22,6 +30,7 @@ mod security;
 mod signals;
 mod sink;
 mod source;
+mod spawn;
 mod stdio;
 mod stream;
 mod wake;
@@ -48,6 +57,8 @@ pub(crate) use stdio::try_say;
 pub(crate) use stream::{Connection, Stream};
 pub(crate) use wake::Wake;
 
+/// There is nothing like `/dev/fd`.
+pub(crate) const HANDLES_HAVE_PATHS: bool = false;
 /// Pipes can be reached from other computers here.
 pub(crate) const HAS_REMOTE_CLIENTS: bool = true;
 

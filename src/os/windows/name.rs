@@ -3,7 +3,7 @@
 
 /// A name that we may own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OwnedName;
+pub(crate) struct OwnedName(());
 
 impl OwnedName {
     /// There is nothing to do.

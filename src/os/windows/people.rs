@@ -172,7 +172,7 @@ fn as_text(sid: PSID) -> Option<String> {
         return None;
     }
     // SAFETY: up to its zero the text is there.
-    let length = (0..).take_while(|&at| unsafe { *text.add(at) } != 0).count();
+    let length = (0..usize::MAX).find(|&at| unsafe { *text.add(at) } == 0).unwrap_or(0);
     // SAFETY: as above.
     let sid = String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(text, length) });
     // SAFETY: freed as its maker says, and not used any more.

@@ -1,7 +1,7 @@
 //! What Windows knows of a pipe's handle: its state, its kind, and how one is made.
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
+use std::os::windows::io::{FromRawHandle, OwnedHandle, RawHandle};
 use std::ptr::null_mut;
 
 use windows_sys::Wdk::Storage::FileSystem::{
@@ -16,10 +16,8 @@ use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Pipes::{
     CreateNamedPipeW, GetNamedPipeInfo, PIPE_READMODE_MESSAGE, PIPE_TYPE_MESSAGE, SetNamedPipeHandleState,
 };
-use windows_sys::Win32::System::Threading::ResetEvent;
 
 use super::security::Descriptor;
-use super::wake::Event;
 
 /// Buffers of a pipe of ours, each way: what an anonymous pipe has on Linux. (Windows may lower them.)
 pub(super) const BUFFER_SIZE: u32 = 64 * 1024;
@@ -124,12 +122,6 @@ unsafe fn query<T>(handle: RawHandle, class: i32, answer: *mut T) -> bool {
     let length = u32::try_from(size_of::<T>()).unwrap_or(0);
     // SAFETY: `answer` has `length` bytes; a handle that may not be asked is an error.
     unsafe { NtQueryInformationFile(handle, &raw mut status, answer.cast(), length, class) == 0 }
-}
-
-/// An event is used once more.
-pub(super) fn reset(event: &Event) {
-    // SAFETY: the handle is open.
-    unsafe { ResetEvent(event.as_raw_handle()) };
 }
 
 /// Does an error say that the other end has gone?

@@ -35,7 +35,6 @@ impl Place {
     }
 
     /// Handles that our parent left open for us.
-    #[expect(clippy::unnecessary_wraps, reason = "the other kinds can be refused")]
     pub(crate) fn of_handles(number: u64, other: Option<u64>) -> io::Result<Self> {
         Ok(Place::Handles(number, other))
     }

@@ -136,6 +136,7 @@ pub(crate) fn pump_messages(
     watch: Watch<'_>,
     translator: &mut dyn Translate,
 ) -> Ended {
+    source.limit_messages(translator.largest());
     let Err(ended) = translate_all(source, sink, wake, watch, translator);
     ended
 }
@@ -152,12 +153,9 @@ fn translate_all(
         if translator.has_enough() {
             return Err(Ended::Enough);
         }
-        let is_over = match source.has_ended() {
-            true => true,
-            false => match source.fill(&Waiting::for_data(wake, source, sink)) {
-                Err(Ended::SourceEnded) => true,
-                filled => filled.map(|()| source.has_ended())?,
-            },
+        let is_over = match source.fill(&Waiting::for_data(wake, source, sink)) {
+            Err(Ended::SourceEnded) => true,
+            filled => filled.map(|()| source.has_ended())?,
         };
         let taken = source.undelivered();
         let translated = if is_over { translator.finish() } else { translator.push(taken) };

@@ -15,7 +15,6 @@ pub(crate) const STDOUT_CLOSED_CODE: u8 = 1;
 const CONTROL_C_EXIT: u32 = 0xC000_013A;
 
 /// There are none.
-#[expect(clippy::unnecessary_wraps, reason = "Unix asks the system for them")]
 pub(crate) fn on_termination(_: &Arc<AtomicBool>, _: impl Fn(i32) + Send + 'static) -> io::Result<()> {
     Ok(())
 }

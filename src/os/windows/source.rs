@@ -32,6 +32,8 @@ pub(crate) struct Source {
     ended: bool,
     /// Once this is given, it ends when nothing is left in it.
     over: Option<Arc<Wake>>,
+    /// No more of a message is read than shows that it is too large.
+    largest_message: usize,
     /// What tells that a call is done.
     event: Option<Event>,
     /// Who sleeps in the calls that cannot be waited for otherwise.
@@ -73,7 +75,17 @@ impl Source {
 
     fn new(handle: Handle, kind: Kind) -> Self {
         let ended = kind == Kind::Nothing;
-        Source { handle, kind, buffer: vec![0; BUFFER_SIZE], taken: 0..0, ended, over: None, event: None, worker: None }
+        Source {
+            handle,
+            kind,
+            buffer: vec![0; BUFFER_SIZE],
+            taken: 0..0,
+            ended,
+            over: None,
+            largest_message: usize::MAX,
+            event: None,
+            worker: None,
+        }
     }
 
     /// Bytes taken and not delivered.
@@ -96,9 +108,7 @@ impl Source {
     /// Takes no more: whoever writes there learns that nobody reads. (A connection cannot say so for one of
     /// its ways alone.)
     pub(crate) fn close(mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.cancel();
-        }
+        drop(self.worker.take());
         if let Handle::Standard(_) = self.handle {
             stdio::close_stdin();
         }
@@ -107,6 +117,11 @@ impl Source {
     /// What says that no more will come.
     pub(super) fn over(&self) -> Option<Arc<Wake>> {
         self.over.clone()
+    }
+
+    /// Has messages of more than this refused: whoever sends one decides how much memory it takes.
+    pub(super) fn limit_messages(&mut self, largest: usize) {
+        self.largest_message = largest;
     }
 
     /// Has the end of data been seen?
@@ -121,6 +136,9 @@ impl Source {
     /// Waits for data, and takes what is there; the end is noted. Only called when nothing is undelivered.
     pub(super) fn fill(&mut self, waiting: &Waiting<'_>) -> Result<(), Ended> {
         self.taken = 0..0;
+        if self.ended {
+            return Ok(());
+        }
         match self.kind {
             Kind::Overlapped | Kind::Messages | Kind::ClosableBytes => self.fill_overlapped(waiting),
             Kind::Blocking | Kind::Console => self.fill_blocking(waiting),
@@ -167,7 +185,7 @@ impl Source {
             let room = self.buffer.get_mut(length..).unwrap_or_default();
             let outcome = overlapped::read(borrowed(&self.handle), &event, room, waiting);
             length += outcome.moved.unwrap_or(0);
-            if !outcome.more || self.kind != Kind::Messages {
+            if !outcome.more || self.kind != Kind::Messages || length > self.largest_message {
                 break (outcome.moved, outcome.interrupted);
             }
             let larger = self.buffer.len().saturating_mul(2);

@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::windows::io::{AsRawHandle, IntoRawHandle};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::System::Console::{STD_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle};
@@ -28,7 +31,14 @@ fn replace(which: STD_HANDLE, old: std::os::windows::io::RawHandle, new: File) {
     unsafe { CloseHandle(old) };
 }
 
-/// Writes to stderr, for a process that is about to die.
+/// How long a process that is about to die waits for a stderr that is full.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Writes to stderr, for a process that is about to die: it does not wait long for that.
 pub(crate) fn try_say(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let (text, (tell, hear)) = (text.to_owned(), channel());
+    let said = move || drop((io::stderr().write_all(text.as_bytes()), tell));
+    if thread::Builder::new().spawn(said).is_ok() {
+        let _: Result<(), _> = hear.recv_timeout(LAST_WORDS);
+    }
 }

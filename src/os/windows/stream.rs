@@ -44,7 +44,7 @@ impl Stream {
     /// Who is at the other end; an anonymous pipe does not say, nor does one to another computer.
     pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         match self {
-            Stream::Pipe(pipe) if pipe.served => Ok(people::client_of(pipe.as_raw_handle())),
+            Stream::Pipe(pipe) if pipe.is_served() => Ok(people::client_of(pipe.as_raw_handle())),
             Stream::Pipe(pipe) => Ok(people::server_of(pipe.as_raw_handle())),
             Stream::Handles { .. } => Ok(None),
         }
@@ -74,7 +74,7 @@ impl Stream {
     /// `Unsupported` for everybody else.
     pub(crate) fn set_buffer_size(&self, _: usize) -> io::Result<()> {
         match self {
-            Stream::Pipe(pipe) if pipe.served => Ok(()),
+            Stream::Pipe(pipe) if pipe.is_served() => Ok(()),
             Stream::Pipe(_) | Stream::Handles { .. } => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "on Windows the side that makes a pipe decides about its buffers: leave '--buffer-size' out",
@@ -121,7 +121,6 @@ impl Connection {
     }
 
     /// Bytes that the peer has not taken yet: Windows says only whether there are any.
-    #[expect(clippy::unnecessary_wraps, reason = "Unix asks the kernel each time")]
     pub(crate) fn untaken(&self) -> io::Result<usize> {
         Ok(self.0.as_ref().map_or(0, |pipe| {
             pipe.flush(false);
@@ -148,7 +147,7 @@ impl Connection {
     /// sees that one leave.
     pub(crate) fn final_silence(&self, has_sent: bool) -> Option<Duration> {
         let pipe = self.0.as_ref()?;
-        (pipe.kind != Kind::ClosableBytes && (has_sent || !pipe.served)).then_some(SILENCE)
+        (pipe.kind != Kind::ClosableBytes && (has_sent || !pipe.is_served())).then_some(SILENCE)
     }
 }
 
@@ -165,7 +164,8 @@ enum Flushing {
 #[derive(Debug)]
 pub(crate) struct Pipe {
     handle: OwnedHandle,
-    served: bool,
+    /// Is it ours? Then its server has to know as long as it is there.
+    instance: Option<Arc<()>>,
     kind: Kind,
     way: Option<OneWay>,
     gone: Event,
@@ -174,9 +174,19 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(handle: OwnedHandle, served: bool, kind: Kind, way: Option<OneWay>) -> io::Result<Self> {
+    pub(super) fn new(
+        handle: OwnedHandle,
+        instance: Option<Arc<()>>,
+        kind: Kind,
+        way: Option<OneWay>,
+    ) -> io::Result<Self> {
         let flushing = Mutex::new(Flushing::NotAskedFor);
-        Ok(Pipe { handle, served, kind, way, gone: Event::new()?, finished: AtomicBool::new(false), flushing })
+        Ok(Pipe { handle, instance, kind, way, gone: Event::new()?, finished: AtomicBool::new(false), flushing })
+    }
+
+    /// Do we serve it?
+    fn is_served(&self) -> bool {
+        self.instance.is_some()
     }
 
     /// Signalled once the peer has gone.

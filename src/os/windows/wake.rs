@@ -6,7 +6,7 @@ use std::ptr::null;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
-use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, WaitForMultipleObjects};
+use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, ResetEvent, SetEvent, WaitForMultipleObjects};
 
 /// Stays set until a call that uses it begins.
 #[derive(Debug)]
@@ -27,6 +27,15 @@ impl Event {
     pub(super) fn set(&self) {
         // SAFETY: the handle is open. Setting an event of one's own does not fail.
         unsafe { SetEvent(self.0.as_raw_handle()) };
+    }
+
+    pub(super) fn reset(&self) {
+        // SAFETY: as above.
+        unsafe { ResetEvent(self.0.as_raw_handle()) };
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        matches!(wait(&[self.as_raw_handle()], Some(Duration::ZERO)), Ok(Some(_)))
     }
 }
 
