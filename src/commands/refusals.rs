@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use super::values::OnPipe;
 use crate::bridge::Finish;
 use crate::os::{HAS_REMOTE_CLIENTS, Mode};
-use crate::pipe::{Direction, PipeAddress};
+use crate::pipe::{Direction, PeerRule, PipeAddress};
 
 /// What makes a combination one of these, and what the user is told.
 type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
@@ -47,6 +47,10 @@ const REFUSALS: &[Refusal] = &[
     (
         |asked| asked.has("remote") && !HAS_REMOTE_CLIENTS,
         "'--remote' is of Windows: nobody can reach a socket from another computer",
+    ),
+    (
+        |asked| asked.has("remote") && asked.get("peer") != Some(&PeerRule::Any),
+        "clients on other computers do not say who they are: '--remote' goes with '--peer any'",
     ),
     (
         |asked| asked.pipe_is(is_abstract) && asked.has("replace"),

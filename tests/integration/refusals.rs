@@ -55,6 +55,12 @@ fn combinations_without_a_meaning() {
     assert!(scratch.files().is_empty());
 }
 
+#[cfg(unix)] // what it refuses for another reason than Windows
+#[test]
+fn what_is_of_windows_says_so() {
+    Scratch::new().pipetool(["serve", "--remote", "x"]).run("").code(2).one_line(&["'--remote' is of Windows"]);
+}
+
 #[test]
 fn habits_of_other_tools() {
     let scratch = Scratch::new();

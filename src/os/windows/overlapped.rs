@@ -51,7 +51,7 @@ pub(super) fn connect(handle: BorrowedHandle<'_>, event: &Event, waiting: &Waiti
     })
 }
 
-/// Sizes of options are below 2 GiB, and a message of more is written in its first part only: never.
+/// A message is no longer than `--max-message`, which is below 2 GiB, and a piece is far shorter.
 fn as_length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -95,7 +95,7 @@ pub(crate) fn find_elsewhere(_: &OsStr, _: &Place) -> Option<PathBuf> {
     None
 }
 
-/// Is `path` a pipe's name, and not a file's?
+/// No file is a pipe here.
 pub(crate) fn is_pipe(_: &Path) -> bool {
     false
 }

@@ -37,10 +37,10 @@ fn messages_both_ways_and_empty_ones_too() {
 #[test]
 fn call_named_pipe_is_one_question_and_one_answer() {
     let scratch = Scratch::new();
-    let mut server = scratch.serving(["-m", "message", "-n", "1", "x"], Starter::open_stdin);
+    let mut server = scratch.serving(["-m", "message", "x"], Starter::open_stdin);
     server.write("pong\n");
     win32(&scratch, &["call", "x", "ping"]).run("").ok().out("pong");
-    server.end_after_stdin().ok().out("ping\n");
+    server.end().ok().out("ping\n");
 }
 
 /// Larger than the buffer of the one who reads, and than the pipe's: ERROR_MORE_DATA, joined.

@@ -13,6 +13,7 @@ fn what_is_not_there_says_what_is() {
         ("serve -d in fifo:x", "there are no FIFOs on Windows"),
         ("serve --permissions 660 x", "no '--permissions'"),
         ("serve --group any x", "no '--group'"),
+        ("serve --remote x", "'--remote' goes with '--peer any'"),
         ("serve --replace x", "cannot be taken from a server that lives"),
         (&format!("serve {long}"), "more than a pipe's name may have (256)"),
         (r"serve \\HOST\pipe\x", "another computer's pipe is its own to serve"),
