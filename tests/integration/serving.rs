@@ -21,7 +21,7 @@ fn one_client_after_another() {
         scratch.pipetool(["connect", "x"]).run(round).ok().out("");
     }
     server.prints("one\ntwo\nthree\n");
-    server.is_ended_by_the_system();
+    server.end_by_the_system();
     assert!(scratch.files().is_empty());
 }
 
@@ -33,7 +33,7 @@ fn stdin_goes_to_whoever_is_connected() {
         let client = scratch.pipetool(["connect", "x"]).open_stdin().start();
         server.write(round);
         client.prints(round);
-        client.is_ended_by_the_system();
+        client.end_by_the_system();
     }
     // After stdin's end a client gets a finish at once, and is still received from.
     server.close_stdin();

@@ -41,7 +41,7 @@ pub fn signal_of(status: ExitStatus) -> Option<i32> {
 
 impl Side {
     /// Ends it as a person or a supervisor does, and sees that it ended by that.
-    pub fn is_ended_by_the_system(self) {
+    pub fn end_by_the_system(self) {
         self.signal(Signal::SIGTERM);
         self.end().killed_by(Signal::SIGTERM);
     }

@@ -39,7 +39,7 @@ pub fn signal_of(_: ExitStatus) -> Option<i32> {
 impl Side {
     /// Ends it as the Task Manager does: there is no gentler way from outside. (Ctrl-C is .ci/windows' business:
     /// without a terminal Wine has no console that could send one.)
-    pub fn is_ended_by_the_system(mut self) {
+    pub fn end_by_the_system(mut self) {
         self.child.kill().unwrap();
         self.end().code(1);
     }

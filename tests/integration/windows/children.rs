@@ -119,7 +119,7 @@ fn one_for_each_client_at_once() {
         client.prints(format!("CLIENT {number};"));
         client.end_after_stdin().ok();
     }
-    server.is_ended_by_the_system();
+    server.end_by_the_system();
 }
 
 #[test]

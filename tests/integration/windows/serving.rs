@@ -31,7 +31,7 @@ fn a_client_that_was_quick_is_served_all_the_same() {
         win32(&scratch, &["client", "x", "byte", &format!("write:{round}")]).run("").ok();
     }
     server.prints("one;two;three;");
-    server.is_ended_by_the_system();
+    server.end_by_the_system();
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn max_clients_are_instances_and_the_others_find_the_pipe_busy() {
     late.write("late");
     late.prints("LATE");
     drop((clients, late));
-    server.is_ended_by_the_system();
+    server.end_by_the_system();
 }
 
 #[test]
