@@ -8,9 +8,11 @@ use crate::harness::{PIPETOOL, Scratch, Side, Starter};
 
 mod children;
 mod ends;
+mod messages;
 mod peers;
 mod refusals;
 mod serving;
+mod views;
 
 /// The peer, which .ci/windows has compiled. Children start in directories of their own.
 fn peer() -> String {

@@ -11,7 +11,7 @@
  *   win32 handles PROGRAM ARG...                    a parent that gives {in} and {out} to a child
  *   win32 break | ctrl-c PROGRAM ARG...             sends it to the console once the child says "listening"
  *
- * Steps: write:TEXT, empty (a message of no bytes), one (read once, shown as [TEXT]), read (to the end), line
+ * Steps: write:TEXT, hex:DIGITS, empty (a message of no bytes), one (read once, shown as [TEXT]), read (to the end), line
  * (wait for a line on stdin), flush, disconnect, level (what a server may do as its client), hold:MS.
  */
 #include <windows.h>
@@ -70,6 +70,11 @@ static void steps(HANDLE pipe, int count, char **step) {
     for (int i = 0; i < count; i++) {
         if (!strncmp(step[i], "write:", 6)) {
             if (!WriteFile(pipe, step[i] + 6, strlen(step[i] + 6), &written, NULL)) fail("WriteFile");
+        } else if (!strncmp(step[i], "hex:", 4)) {
+            unsigned char bytes[1000];
+            DWORD length = strlen(step[i] + 4) / 2;
+            for (DWORD at = 0; at < length && at < sizeof bytes; at++) sscanf(step[i] + 4 + 2 * at, "%2hhx", &bytes[at]);
+            if (!WriteFile(pipe, bytes, length, &written, NULL)) fail("WriteFile");
         } else if (!strcmp(step[i], "empty")) {
             if (!WriteFile(pipe, "", 0, &written, NULL)) fail("WriteFile");
         } else if (!strcmp(step[i], "one")) {

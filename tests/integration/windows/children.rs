@@ -50,7 +50,7 @@ fn a_child_inherits_its_handles_and_nothing_else() {
 fn arguments_arrive_as_they_were_typed() {
     let scratch = Scratch::new();
     let arguments = ["plain", "", "two words", r#"say "hi""#, r"C:\dir\", r"C:\my dir\", r#"a\"b"#];
-    let expected: String = arguments.iter().map(|argument| format!("[{argument}]")).collect();
+    let expected = format!("[{}]", arguments.join("]["));
     let peer = peer();
     let line =
         [&["spawn-child", "--env", "--child-stdout", "inherit", "-d", "out", "--", &peer, "args"], &arguments[..]];
@@ -131,4 +131,14 @@ fn more_pipes_from_and_to_files() {
     scratch.pipetool(arguments).run("").ok();
     let arguments = ["spawn-child", "--pipe", "a=in:file", "--", &peer, "args", "{a.path}"];
     scratch.pipetool(arguments).run("").code(2).one_line(&["{a.path}"]);
+    // And named pipes, of others and of our own; without an end of the child's own both are its own.
+    let mut server = scratch.serving(["named"], Starter::open_stdin);
+    let sink = scratch.server(["sink"]);
+    let arguments =
+        ["--pipe", "a=in://./pipe/named", "--pipe", "b=out://./pipe/sink", "--", &peer, "child", "{a}", "{b}"];
+    let child = scratch.pipetool([&["spawn-child"], &arguments[..]].concat()).start();
+    server.write([100]);
+    server.end_after_stdin().ok();
+    child.end().ok();
+    sink.end().ok().out([200]);
 }
