@@ -35,7 +35,7 @@ pub(crate) struct PipeOptions {
     pub(crate) peer: Option<PeerRule>,
 
     /// Transmission mode: 'message' keeps messages apart in the pipe itself
-    /// [default: byte for serve, whatever the server has for connect]
+    /// [default: byte for serve, whatever the server has for connect; on Windows bytes for both]
     #[arg(short, long, value_name = "byte|message", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["byte", "message"]).map(|text| values::mode(&text)))]
     pub(crate) mode: Option<Mode>,

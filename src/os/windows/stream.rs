@@ -8,7 +8,7 @@ use std::os::windows::io::{AsRawHandle, OwnedHandle, RawHandle};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::GetLastError;
 use windows_sys::Win32::Storage::FileSystem::FlushFileBuffers;
@@ -25,6 +25,9 @@ use crate::os::{Mode, OneWay, Peer};
 /// After the end of what we send, a peer that cannot be told of it is listened to until it has been silent
 /// for so long.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// A thread that is woken needs no longer than this to say what it learned, on any but a stopped machine.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// A connection before anything has moved.
 #[derive(Debug)]
@@ -134,6 +137,7 @@ impl Connection {
     /// Did the peer leave without taking all? Known only of what it had not taken when we had sent all.
     pub(crate) fn take_error(&self) -> io::Result<()> {
         let Some(pipe) = &self.0 else { return Ok(()) };
+        pipe.let_flush_end();
         let mut flushing = pipe.flushing();
         if *flushing != Flushing::Failed {
             return Ok(());
@@ -218,6 +222,14 @@ impl Pipe {
             *pipe.flushing() = if flushed.is_ok() { Flushing::Done } else { Flushing::Failed };
         });
         *flushing = if started.is_ok() { Flushing::UnderWay } else { Flushing::Done };
+    }
+
+    /// When the peer has gone the flush ends too, be it a moment after the read that has told us so.
+    fn let_flush_end(&self) {
+        let give_up = Instant::now() + MOMENT;
+        while self.gone.is_set() && *self.flushing() == Flushing::UnderWay && Instant::now() < give_up {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// An empty message.
