@@ -44,7 +44,7 @@ mod peers;
 mod readme;
 mod refusals;
 mod serving;
-#[cfg(unix)] // signals; windows.rs has Ctrl-Break
+#[cfg(unix)] // signals; .ci/windows has Ctrl-C
 mod signals;
 mod smoke;
 #[cfg(unix)] // other users need setpriv, and Wine has one user only

@@ -18,7 +18,7 @@ fn stats_is_one_line_for_people() {
     server.end().ok().one_line(&["sent 0 B, received 5 B in "]);
 }
 
-#[cfg(unix)] // signals; windows.rs has its like
+#[cfg(unix)] // signals
 #[test]
 fn stats_are_told_even_when_a_signal_ends_it() {
     let scratch = Scratch::new();
