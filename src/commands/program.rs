@@ -5,7 +5,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use super::options::PipeOptions;
 use super::session::Sessions;
 use crate::bridge::{Local, LocalKind, Rules, Session};
 use crate::exit::{Exit, reason};
-use crate::os::{self, Cutter, Mode, Peer, Sink, Source};
+use crate::os::{self, Child, Command, Cutter, Peer, Sink, Source, Stdio};
 use crate::pipe::{PipeStream, peer_name};
 use crate::{interrupt, stderr};
 
@@ -86,9 +85,8 @@ impl<'a> Program<'a> {
         os::ends_within(id, limit)
     }
 
-    /// Programs do not expect messages where they have bytes.
     fn must_stand_between(self, pipe: &PipeStream) -> bool {
-        self.options.bridge.must_see_bytes() || pipe.mode() == Mode::Message
+        self.options.bridge.must_see_bytes() || !pipe.fits_programs()
     }
 
     /// Waits for COMMAND's end; a signal that ends us meanwhile ends it too.

@@ -9,8 +9,8 @@ use super::values::OnPipe;
 use crate::bridge::Finish;
 use crate::framing::Form;
 use crate::hub::Hears;
-use crate::os::Mode;
-use crate::pipe::{Direction, PipeAddress};
+use crate::os::{HAS_REMOTE_CLIENTS, Mode};
+use crate::pipe::{Direction, PeerRule, PipeAddress};
 
 /// What makes a combination one of these, and what the user is told.
 type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
@@ -101,6 +101,14 @@ const REFUSALS: &[Refusal] = &[
     (
         |asked| asked.pipe_is(is_abstract) && (asked.has("permissions") || asked.has("group")),
         "an abstract socket has no file that '--permissions' or '--group' could be given to: '--peer' says who may come",
+    ),
+    (
+        |asked| asked.has("remote") && !HAS_REMOTE_CLIENTS,
+        "'--remote' is of Windows: nobody can reach a socket from another computer",
+    ),
+    (
+        |asked| asked.has("remote") && asked.get("peer") != Some(&PeerRule::Any),
+        "clients on other computers do not say who they are: '--remote' goes with '--peer any'",
     ),
     (
         |asked| asked.pipe_is(is_abstract) && asked.has("replace"),

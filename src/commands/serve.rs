@@ -19,7 +19,7 @@ use super::slots::Slots;
 use super::values::{self, Patience};
 use crate::bridge::{Rules, Session};
 use crate::exit::{self, Exit};
-use crate::os::{self, Access, HandedOver, OwnedName, ReadyHandle, Sink, Wake};
+use crate::os::{self, Access, HandedOver, Instances, OwnedName, ReadyHandle, Sink, Wake};
 use crate::pipe::{Listener, Waited};
 use crate::{interrupt, stderr, stdio};
 
@@ -59,6 +59,10 @@ pub(crate) struct Serve {
     /// Take the name over from a server that has it; that one is told nothing
     #[arg(long)]
     replace: bool,
+
+    /// Let clients on other computers in (Windows; with --peer any)
+    #[arg(long)]
+    remote: bool,
 
     /// Permissions of the socket, exact whatever the umask [default: 600]
     #[arg(long, value_name = "OCTAL", value_parser = values::permissions)]
@@ -215,7 +219,9 @@ impl Serve {
     }
 
     fn make(&self, name: &OwnedName) -> io::Result<Listener> {
-        let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
+        let Serve { permissions, group, replace, remote, max_clients: most, .. } = *self;
+        let access =
+            Access { permissions, group, replace, instances: Instances { remote, most, ..Instances::default() } };
         Listener::bind(&self.options.meeting.pipe, self.options.manner(), access, self.keep_open, name)
     }
 

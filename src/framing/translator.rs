@@ -111,6 +111,12 @@ impl Translator {
         self.enough.is_some_and(|enough| self.count >= enough)
     }
 
+    /// The greatest message that it takes.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        self.largest
+    }
+
     /// Takes what was read; with [`Form::Kept`] that is one message, which may be empty.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 //! Each system has the same names behind one explicit list, which is the whole contract. Twins stay
 //! twins: who changes one looks at the other.
 #![allow(unsafe_code, reason = "system calls that no crate wraps; each has its SAFETY line")]
-#![cfg_attr(windows, allow(dead_code, reason = "the Windows twin does not connect yet"))]
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 #[cfg(unix)]
@@ -16,10 +16,13 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Access,               // permissions and group of a pipe we create
+    Child,                // a program that we started
+    Command,              // a program that we are to start
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
     Cutter,               // ends a connection that others have
+    HANDLES_HAVE_PATHS,   // can a child open a handle once more?
+    HAS_REMOTE_CLIENTS,   // can others reach our pipes from other computers?
     HandedOver,           // sockets that a service manager has made for us
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
@@ -33,6 +36,7 @@ pub(crate) use imp::{
     STDOUT_CLOSED_CODE,   // the exit code of a filter whose stdout has no reader
     Sink,                 // where a pump writes to
     Source,               // where a pump reads from, with what it took and could not deliver
+    Stdio,                // what its stdin and stdout are
     Stream,               // a connection before anything has moved
     Wake,                 // stops a pump
     become_command,       // this process goes on as another program
@@ -55,6 +59,7 @@ pub(crate) use imp::{
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident
+    mode_for,             // the mode of a pipe of which the user said nothing
     mode_of,              // a file's permission bits
     name_bytes,           // a file's name for a peer
     name_from,            // and from it
@@ -90,6 +95,33 @@ pub(crate) struct Peer {
     pub(crate) group: u32,
     /// Process ID; unknown for a peer in another PID namespace.
     pub(crate) pid: Option<u32>,
+}
+
+/// Who may open a pipe that we create, and how it is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Access {
+    /// Permission bits of a socket or FIFO, exact whatever the umask; 0600 unless told.
+    pub(crate) permissions: Option<u32>,
+    /// The group that the file is given to.
+    pub(crate) group: Option<u32>,
+    /// Is the name taken over from a server that has it?
+    pub(crate) replace: bool,
+    /// What a pipe of Windows is made with.
+    pub(crate) instances: Instances,
+}
+
+/// How the instances of a named pipe are made on Windows.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(unix, expect(dead_code, reason = "permissions, a backlog, and buffers of each connection's own"))]
+pub(crate) struct Instances {
+    /// May others than this user open one?
+    pub(crate) others: bool,
+    /// May they come from other computers?
+    pub(crate) remote: bool,
+    /// How many clients there may be at once: there is no backlog.
+    pub(crate) most: Option<NonZeroUsize>,
+    /// Buffers, each way.
+    pub(crate) buffer_size: Option<usize>,
 }
 
 /// What came of a wait for a client.
@@ -136,6 +168,9 @@ pub(crate) trait Translate: Send {
     fn delivered(&mut self, count: usize);
     /// Have all come that are wanted?
     fn has_enough(&self) -> bool;
+    /// The greatest message that it takes.
+    #[cfg_attr(unix, expect(dead_code, reason = "the kernel has a limit"))]
+    fn largest(&self) -> usize;
 }
 
 /// Does a pipe itself keep messages apart? (.NET's `PipeTransmissionMode`.)
@@ -201,6 +236,7 @@ pub(crate) struct FoundPipe {
 }
 
 /// What a named pipe is.
+#[cfg_attr(windows, expect(dead_code, reason = "'list' is not there yet"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PipeKind {
     /// .NET would find it under its name.
@@ -214,6 +250,7 @@ pub(crate) enum PipeKind {
 }
 
 /// What came of taking what is there, without waiting.
+#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Debug)]
 pub(crate) enum Took {
     /// So many bytes, or a message of so many.
@@ -227,6 +264,7 @@ pub(crate) enum Took {
 }
 
 /// What came of giving, without waiting.
+#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Debug)]
 pub(crate) enum Gave {
     /// So many bytes were taken.
@@ -242,6 +280,7 @@ pub(crate) enum Gave {
 }
 
 /// What an end is watched for.
+#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wish {
     /// There is something to be taken, or the end.
@@ -271,6 +310,7 @@ pub(crate) enum Attempt {
 
 /// What is at a pipe's place while there is no server to talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "no stale names and no FIFOs there"))]
 pub(crate) enum Seen {
     /// No such name.
     Nothing,

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Manner, PipeAddress, PipeStream, Waited};
-use crate::os::{self, Accepted, Access, HandedOver, Mode, OwnedName, Sink, Wake};
+use super::{Manner, PeerRule, PipeAddress, PipeStream, Waited};
+use crate::os::{self, Accepted, Access, HandedOver, Instances, Mode, OwnedName, Sink, Wake};
 
 /// A pipe that we serve. Its name is removed on drop, if it is still ours.
 #[derive(Debug)]
@@ -26,10 +26,14 @@ impl Listener {
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
+        let others = manner.rule != PeerRule::same_user();
+        let instances = Instances { others, buffer_size: manner.buffer_size, ..access.instances };
+        let access = Access { instances, ..access };
         Ok(Listener {
             inner: os::Listener::bind(
                 &address.place()?,
                 manner.mode.unwrap_or(Mode::Byte),
+                manner.way(),
                 manner.fifo_way(),
                 access,
                 many,

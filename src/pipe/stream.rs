@@ -1,12 +1,11 @@
 //! A connection whose peer may talk to us, and the wait for a server.
 
 use std::io;
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Direction, Manner, PeerRule, PipeAddress};
-use crate::os::{Attempt, Connection, Connector, Cutter, Link, Mode, OneWay, Peer, Seen, Sink, Source, Stream};
+use crate::os::{Attempt, Connection, Connector, Cutter, Link, Mode, OneWay, Peer, Seen, Sink, Source, Stdio, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
 /// so long that it costs nothing.
@@ -137,9 +136,13 @@ impl PipeStream {
         Ok(PipeStream { stream, peer, direction })
     }
 
-    /// Does the pipe keep messages apart?
-    pub(crate) fn mode(&self) -> Mode {
+    fn mode(&self) -> Mode {
         self.stream.mode()
+    }
+
+    /// Can it be given to a program as it is? Programs do not expect messages where they have bytes.
+    pub(crate) fn fits_programs(&self) -> bool {
+        self.mode() == Mode::Byte && self.stream.fits_programs()
     }
 
     /// Ends the half that the direction has no use for, as .NET does after the connection.

@@ -124,10 +124,12 @@ fn with_a_command_each_connection_has_its_own() {
 fn fifos_come_back_too() {
     let scratch = Scratch::new();
     scratch.program("mkfifo", ["f"]).run("").ok();
-    let reader = scratch.pipetool(["connect", "-k", "-d", "in", "./f"]).start();
+    let reader = scratch.pipetool(["connect", "-v", "-k", "-d", "in", "./f"]).start();
     for round in ["one\n", "two\n"] {
         fs::write(scratch.path("f"), round).unwrap();
         reader.prints(round);
+        // Who writes into a FIFO that is just being closed has written for nobody.
+        reader.says("closed");
     }
 }
 

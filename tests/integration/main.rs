@@ -24,32 +24,57 @@
 //! | transfers | send and recv: what arrives, and where |
 //! | views | -x, --log, --progress, --stats: what is shown of what passes |
 //! | ways | what stdin, stdout and a child's pipes may be: all bytes, moved by the kernel where it can |
+//! | volume | much, both ways |
+//! | windows | what Windows alone has, and the likes of tests that need a Unix peer |
 //! | peers | socat, nc, ncat, Python, Node, gpg-agent, .NET: programs that are not ours |
 //! | smoke | the first things anybody types |
+//!
+//! On Windows (.ci/windows runs them under Wine) the same tests run. A file that is Unix's alone says so below;
+//! in the others each test that cannot run there says why, where it stands.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[cfg(unix)] // service managers of Unix
 mod activation;
 mod addresses;
+#[cfg(unix)] // shells and file descriptors as children; windows.rs has the same with HANDLEs
 mod children;
+#[cfg(unix)] // not there yet on Windows
 mod clients;
+#[cfg(unix)] // Unix programs as COMMAND; windows.rs has the same with its own
 mod commands;
+#[cfg(unix)] // sockets as peers, which can end one half alone; windows.rs has Windows' own ends
 mod ends;
+#[cfg(unix)] // there are none on Windows
 mod fifos;
 mod harness;
+#[cfg(unix)] // not there yet on Windows
 mod hub;
+#[cfg(unix)] // not there yet on Windows
 mod listing;
+#[cfg(unix)] // sockets as peers; windows.rs has send and recv
 mod meetings;
 mod messages;
+#[cfg(unix)] // a name is a file, and can be stale; windows.rs has what is left of it
 mod names;
+#[cfg(unix)] // programs of Unix; windows.rs has a peer in C
 mod peers;
+#[cfg(unix)] // a shell's examples
 mod readme;
 mod refusals;
 mod serving;
+#[cfg(unix)] // signals; .ci/windows has Ctrl-C
 mod signals;
 mod smoke;
+#[cfg(unix)] // signals, mounts and strace
 mod transfer_faults;
+#[cfg(unix)] // shells and sockets as peers; windows.rs has send and recv
 mod transfers;
+#[cfg(unix)] // other users need setpriv, and Wine has one user only
 mod users;
 mod views;
+mod volume;
 mod waiting;
+#[cfg(unix)] // what the kernel of Linux moves
 mod ways;
+#[cfg(windows)]
+mod windows;

@@ -149,7 +149,6 @@ fn looks_until_ended(child: u32, limit: Duration) -> bool {
 }
 
 /// The exit code that a shell would give for a child: its own, or 128 + N when signal N ended it.
-pub(crate) fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+pub(crate) fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }

@@ -25,7 +25,7 @@ use super::pump::{CLOSED, poll};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::os::{Accepted, Attempt, Mode, OneWay};
+use crate::os::{Accepted, Access, Attempt, Mode, OneWay};
 
 /// Only the user may connect, unless told otherwise.
 const PRIVATE: u32 = 0o600;
@@ -37,17 +37,6 @@ const SHORTEST_BACKLOG: i32 = 0;
 const FIFO_PAUSE: Duration = Duration::from_millis(10);
 /// Without free file descriptors (EMFILE, ENFILE) nobody can be accepted until somebody closes one.
 const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(50);
-
-/// Who may open the pipe's file.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Access {
-    /// Permission bits, exact whatever the umask; 0600 unless told.
-    pub(crate) permissions: Option<u32>,
-    /// The group the file is given to.
-    pub(crate) group: Option<u32>,
-    /// Is the name taken over from a server that has it?
-    pub(crate) replace: bool,
-}
 
 /// A pipe that clients can connect to.
 #[derive(Debug)]
@@ -66,7 +55,7 @@ enum Entrance {
 }
 
 impl Listener {
-    /// Creates the pipe at `place`. `many` clients will be served, or one; `way` is a FIFO's.
+    /// Creates the pipe at `place`. `many` clients will be served, or one; `fifo_way` is a FIFO's.
     ///
     /// # Errors
     /// `AddrInUse` where it is served already, with the process that does if it can be known;
@@ -75,14 +64,15 @@ impl Listener {
     pub(crate) fn bind(
         place: &Place,
         mode: Mode,
-        way: Option<OneWay>,
+        _way: Option<OneWay>,
+        fifo_way: Option<OneWay>,
         access: Access,
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
         let entrance = match place {
             Place::Fifo(path) => {
-                let fifo = Fifo::new(path.clone(), way.ok_or_else(fifo::no_way)?);
+                let fifo = Fifo::new(path.clone(), fifo_way.ok_or_else(fifo::no_way)?);
                 name.claim(place, access.replace, |_| Fifo::create(path))?;
                 Entrance::Fifo(fifo)
             }

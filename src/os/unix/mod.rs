@@ -46,7 +46,7 @@ pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use handover::{clone_file, copy_range, give_file, hands_files, take_file};
 pub(crate) use inventory::pipes;
 pub(crate) use link::Link;
-pub(crate) use listener::{Access, Listener};
+pub(crate) use listener::Listener;
 pub(crate) use lookout::Lookout;
 pub(crate) use name::OwnedName;
 pub(crate) use people::{current_user, group_id, user_id, user_name};
@@ -60,6 +60,18 @@ pub(crate) use stdio::{stdout_was_closed, try_say};
 pub(crate) use steps::{give_all, take_some};
 pub(crate) use stream::{Connection, Cutter, Stream};
 pub(crate) use wake::Wake;
+
+pub(crate) use std::process::{Child, Command, Stdio};
+
+/// `/dev/fd/N`.
+pub(crate) const HANDLES_HAVE_PATHS: bool = true;
+/// Sockets are this computer's.
+pub(crate) const HAS_REMOTE_CLIENTS: bool = false;
+
+/// The mode of a pipe of which the user said nothing: the socket there shows it.
+pub(crate) fn mode_for(_messages: bool) -> Option<crate::os::Mode> {
+    None
+}
 
 /// For a file that only the user may open.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown};
@@ -101,6 +102,12 @@ impl Stream {
         }
     }
 
+    /// Can the connection be a program's stdin and stdout?
+    #[expect(clippy::unused_self, reason = "Windows' pipes cannot")]
+    pub(crate) fn fits_programs(&self) -> bool {
+        true
+    }
+
     /// The connection as a program's stdin and stdout: blocking, as programs expect.
     pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
         let (receive, send) = match self {
@@ -192,6 +199,13 @@ impl Connection {
     /// Has the peer learn (ECONNRESET) if we leave bytes of its unread.
     pub(crate) fn leave_abruptly(&self) {
         self.0.iter().for_each(|socket| socket.abruptly.store(true, Relaxed));
+    }
+
+    /// How long a silence of the peer means, after the end of what we send, that nothing will come: never,
+    /// as the peer can be told of that end.
+    #[expect(clippy::unused_self, reason = "Windows' pipes cannot say it")]
+    pub(crate) fn final_silence(&self, _has_sent: bool) -> Option<Duration> {
+        None
     }
 
     /// The error that the kernel noted for us, once.

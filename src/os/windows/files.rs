@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::pumps::{Sink, Source};
+use super::sink::Sink;
+use super::source::Source;
 use crate::os::Stopped;
 
 pub(crate) fn nameless_file(_: &Path) -> io::Result<Option<File>> {

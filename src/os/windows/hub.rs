@@ -4,13 +4,20 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::not_yet;
-use super::place::Listener;
-use super::pumps::{Sink, Source};
-use crate::os::{FoundPipe, Gave, News, Took, Wish};
+use super::listener::Listener;
+use super::place::Place;
+use super::sink::Sink;
+use super::source::Source;
+use super::stream::Stream;
+use crate::os::{FoundPipe, Gave, Mode, News, Took, Wish};
 
+fn not_yet(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("{what}: not yet on Windows"))
+}
+
+/// As a connection, it would be closed with this.
 #[derive(Debug)]
-pub(crate) struct Link;
+pub(crate) struct Link(#[expect(dead_code, reason = "it is there to be dropped")] Stream);
 
 impl Link {
     pub(crate) fn take(&self, _: &mut Vec<u8>) -> Took {
@@ -87,6 +94,26 @@ impl HandedOver {
 
 pub(crate) fn notify_ready() -> io::Result<()> {
     Ok(())
+}
+
+impl Listener {
+    pub(crate) fn inherited(_: HandedOver, _: &Place, _: Option<&str>, _: Mode) -> io::Result<(Self, String)> {
+        Err(not_yet("LISTEN_FDS"))
+    }
+
+    pub(crate) fn take_waiting(&self) -> io::Result<Option<Stream>> {
+        Err(not_yet("--hub"))
+    }
+}
+
+impl Stream {
+    pub(crate) fn cutter(&self) -> io::Result<Cutter> {
+        Err(not_yet("--client-timeout"))
+    }
+
+    pub(crate) fn into_link(self) -> io::Result<Link> {
+        Err(not_yet("--hub"))
+    }
 }
 
 #[derive(Debug)]
