@@ -1,5 +1,6 @@
 //! Options that have no meaning together, each refused in one sentence: the only table of them.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -26,7 +27,7 @@ const REFUSALS: &[Refusal] = &[
         "'--quit-after' is for programs that do not answer, with '--framing' or '--mode message': a receiver says itself when it has everything",
     ),
     (
-        |asked| asked.transfers() && asked.has("max_message") && !asked.is_plain(),
+        |asked| asked.transfers() && asked.has("max_message") && !asked.has_messages(),
         "'--max-message' is about messages: '--framing' or '--mode message' makes an item one",
     ),
     (
@@ -40,6 +41,17 @@ const REFUSALS: &[Refusal] = &[
             asked.subcommand == "recv" && asked.has("keep_open") && asked.has("output") && !asked.receives_to_stdout()
         },
         "with '-k' more than one item comes, and '-o' names one file: '-D DIR' takes them",
+    ),
+    (
+        |asked| asked.subcommand == "recv" && asked.has("keep_open") && asked.pipe_is(is_fifo) && !asked.is_plain(),
+        "a FIFO's senders are one stream, in which '-k' cannot tell them apart: leave '-k' out, or say '--framing'",
+    ),
+    (
+        |asked| {
+            let one = asked.get("count").is_none_or(|count: &NonZeroU64| count.get() == 1);
+            asked.subcommand == "recv" && asked.is_plain() && !asked.has_messages() && !asked.has("keep_open") && !one
+        },
+        "with '--framing none' all that a sender has is one item: '-n' goes with '-k' there",
     ),
     (
         |asked| asked.has("keep_open") && asked.pipe_is(is_handle),
@@ -180,6 +192,12 @@ impl Asked<'_> {
         ["send", "recv"].contains(&self.subcommand)
     }
 
+    /// Is it said how messages are told apart?
+    fn has_messages(&self) -> bool {
+        let framed = self.get("framing").is_some_and(|OnPipe(framing)| framing.is_some());
+        framed || self.get("mode") == Some(&Mode::Message)
+    }
+
     /// Does the peer speak no protocol?
     fn is_plain(&self) -> bool {
         self.has("framing") || self.get("mode") == Some(&Mode::Message)
@@ -192,8 +210,7 @@ impl Asked<'_> {
 
     /// A client finds out what its server has.
     fn may_have_messages(&self) -> bool {
-        let framed = self.get("framing").is_some_and(|OnPipe(framing)| framing.is_some());
-        self.subcommand == "connect" || self.has("hub") || framed || self.get("mode") == Some(&Mode::Message)
+        self.subcommand == "connect" || self.has("hub") || self.has_messages()
     }
 
     fn relays(&self) -> bool {

@@ -50,7 +50,7 @@ pub(crate) fn hands_files() -> bool {
     false
 }
 
-pub(crate) fn give_file(_: &Sink, _: &[u8], _: &File) -> Result<(), Stopped> {
+pub(crate) fn give_file(_: &Sink, _: &[u8], _: &File, _: Option<Duration>) -> Result<(), Stopped> {
     Err(Stopped::Failed(io::ErrorKind::Unsupported.into()))
 }
 
