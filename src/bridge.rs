@@ -12,6 +12,7 @@
 //! | the peer left without reading all | ECONNRESET in either pump, once | what came is written, then we fail |
 //! | nobody reads our stdout | `from_peer`: `SinkClosed` (POLLERR) | the session is over at once; a COMMAND may go on talking |
 //! | time: `-q`, `-i` | the bridge, waiting for its pumps | the wake signal ends them |
+//! | stdin, and the peer cannot be told (Windows' pipes) | the bridge: the peer has taken all, and is silent for a second | the session is over |
 //!
 //! Deadlines are kept here and not in the pumps: "no byte either way" and "so long after the other
 //! direction's end" are facts that neither pump knows alone.
@@ -38,6 +39,10 @@ pub(crate) struct Rules {
     pub(crate) idle_timeout: Option<Duration>,
     /// Leave this long after stdin ended or the peer finished; taken bytes that are lost by it are a failure.
     pub(crate) quit_after: Option<Duration>,
+    /// Leave this long after the connection, whatever happens.
+    pub(crate) time_limit: Option<Duration>,
+    /// Is the peer's end waited for, though it may not be able to learn of ours? Else a silence is one.
+    pub(crate) patient: bool,
     /// Will stdin and stdout be used for another connection?
     pub(crate) keep_open: bool,
     /// May the other side end without reading all?
@@ -64,6 +69,8 @@ pub(crate) enum Session {
     StdoutClosed,
     /// Nothing moved for as long as `--idle-timeout` allows.
     Idle,
+    /// The time that one client has is over.
+    TimeOver,
 }
 
 /// What failed in a session.
@@ -100,6 +107,11 @@ pub(crate) struct Local {
 }
 
 impl Local {
+    /// How many bytes of messages were taken and wait.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.unsent.as_ref().map_or(0, Translator::undelivered)
+    }
+
     /// How many bytes there are to send, where that is known.
     pub(crate) fn length(&self) -> Option<u64> {
         self.source.as_ref().and_then(Source::length)

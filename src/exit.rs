@@ -33,18 +33,18 @@ pub(crate) enum Exit {
     /// There is no COMMAND of that name.
     NotFound,
     /// As COMMAND ended: its own code, or 128 + N when signal N ended it.
-    OfCommand(u8),
+    OfCommand(i32),
 }
 
 impl Exit {
     /// The exit code; 128 + SIGPIPE where we are to die of the signal itself.
-    pub(crate) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> i32 {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::TimedOut => 124,
-            Exit::StdoutClosed => os::STDOUT_CLOSED_CODE,
+            Exit::StdoutClosed => os::STDOUT_CLOSED_CODE.into(),
             Exit::NotRunnable => 126,
             Exit::NotFound => 127,
             Exit::OfCommand(code) => code,
@@ -56,7 +56,8 @@ impl Exit {
         if self == Exit::StdoutClosed {
             os::die_of_closed_stdout();
         }
-        ExitCode::from(self.code())
+        // On Windows a program's code has 32 bits.
+        u8::try_from(self.code()).map_or_else(|_| std::process::exit(self.code()), ExitCode::from)
     }
 
     /// Says what failed in one line, and which code that is.
@@ -95,13 +96,16 @@ mod tests {
     use super::*;
     use anyhow::Context;
 
+    /// EOPNOTSUPP, ERROR_NOT_SUPPORTED: what std calls `Unsupported`, and the system's all the same.
+    const NOT_SUPPORTED: i32 = if cfg!(windows) { 50 } else { 95 };
+
     #[test]
     fn an_error_of_our_own_says_its_code_and_the_systems_do_not() {
         let ours = |kind| anyhow::Error::from(io::Error::new(kind, "x")).context("could not do 'y'");
         assert_eq!(Exit::of_error(&ours(io::ErrorKind::TimedOut)), Exit::TimedOut);
         assert_eq!(Exit::of_error(&ours(io::ErrorKind::Unsupported)), Exit::Usage);
         assert_eq!(Exit::of_error(&ours(io::ErrorKind::NotFound)), Exit::Failed);
-        let theirs = Err::<(), _>(io::Error::from_raw_os_error(libc::EOPNOTSUPP)).context("could not").unwrap_err();
+        let theirs = Err::<(), _>(io::Error::from_raw_os_error(NOT_SUPPORTED)).context("could not").unwrap_err();
         assert_eq!(Exit::of_error(&theirs), Exit::Failed);
     }
 }

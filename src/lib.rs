@@ -8,7 +8,7 @@
 //! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
 //! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
 //!
-//! `send` and `recv` hold a conversation in place of 3: `transfer`.
+//! `send` and `recv` hold a conversation in place of 3: `transfer`. `hub` is the bridge of many clients at once.
 //!
 //! Beside them: `framing` tells messages apart, `progress` counts what moves and `dump` shows it,
 //! `interrupt` cleans up when a signal ends us, and `stdio` is this process's own stdin and stdout.
@@ -25,6 +25,7 @@ mod dump;
 mod exit;
 #[doc(hidden)] // for fuzz/, and nobody else
 pub mod framing;
+mod hub;
 mod interrupt;
 mod os;
 mod pipe;

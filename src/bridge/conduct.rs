@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Failure, LocalKind, Rules, Session};
+use super::{Failure, Finish, LocalKind, Rules, Session};
 use crate::os::{Connection, Ended};
 use crate::pipe::Direction;
 use crate::progress::Meter;
@@ -24,14 +24,27 @@ pub(super) struct Conduct<'a> {
     local: LocalKind,
     connection: &'a Connection,
     quit_at: Option<Instant>,
+    over_at: Option<Instant>,
     was_reset: bool,
     /// Was all that there was to send handed over?
     all_sent: bool,
+    /// Since when the peer's silence counts as its end, where it cannot be told of ours.
+    silent_since: Option<Instant>,
 }
 
 impl<'a> Conduct<'a> {
     pub(super) fn new(rules: &'a Rules, meter: &'a Meter, local: LocalKind, connection: &'a Connection) -> Self {
-        Conduct { rules, meter, local, connection, quit_at: None, was_reset: false, all_sent: false }
+        Conduct {
+            rules,
+            meter,
+            local,
+            connection,
+            quit_at: None,
+            over_at: rules.time_limit.and_then(|limit| Instant::now().checked_add(limit)),
+            was_reset: false,
+            all_sent: false,
+            silent_since: None,
+        }
     }
 
     /// Waits until the session is over.
@@ -47,7 +60,10 @@ impl<'a> Conduct<'a> {
                     running -= 1;
                     self.ended(way, ended)?
                 }
-                Err(RecvTimeoutError::Timeout) => self.time_is_over(),
+                Err(RecvTimeoutError::Timeout) => match self.time_is_over() {
+                    None => self.fell_silent()?,
+                    over => over,
+                },
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             if let Some(session) = over {
@@ -79,7 +95,7 @@ impl<'a> Conduct<'a> {
     }
 
     fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
-        match self.quit_at.into_iter().chain(self.idle_at()).min() {
+        match self.quit_at.into_iter().chain(self.over_at).chain(self.idle_at()).chain(self.silent_at()).min() {
             Some(deadline) => hear.recv_timeout(deadline.saturating_duration_since(Instant::now())),
             None => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -107,6 +123,7 @@ impl<'a> Conduct<'a> {
                 _ => {}
             },
             (Way::FromPeer, Ended::SourceEnded) => {
+                self.was_reset |= self.connection.take_error().is_err_and(|error| is_reset(&error));
                 self.begin_to_quit();
                 if self.local == LocalKind::Terminal && self.meter.received() > 0 {
                     return Ok(Some(Session::Over));
@@ -114,6 +131,7 @@ impl<'a> Conduct<'a> {
             }
             (Way::ToPeer, Ended::SourceEnded) => {
                 self.all_sent = true;
+                self.silent_since = Some(Instant::now());
                 self.begin_to_quit();
             }
             (_, Ended::SinkClosed | Ended::Woken) => {}
@@ -132,7 +150,30 @@ impl<'a> Conduct<'a> {
         if is_over(self.quit_at) {
             return Some(Session::QuitAfter);
         }
+        if is_over(self.over_at) {
+            return Some(Session::TimeOver);
+        }
         is_over(self.idle_at()).then_some(Session::Idle)
+    }
+
+    /// A silence means nothing while the peer has not taken all: then it begins anew.
+    fn fell_silent(&mut self) -> Result<Option<Session>, Failure> {
+        if self.silent_at().is_none_or(|at| at > Instant::now()) {
+            return Ok(None);
+        }
+        if self.connection.untaken().map_err(Failure::Send)? > 0 {
+            self.silent_since = Some(Instant::now());
+            return Ok(None);
+        }
+        self.connection.take_error().map_err(as_send_failure)?;
+        Ok(Some(Session::Over))
+    }
+
+    fn silent_at(&self) -> Option<Instant> {
+        let Rules { patient, keep_open, finish, .. } = *self.rules;
+        let since = self.silent_since.filter(|_| !patient && !keep_open && finish == Finish::Auto)?;
+        let silence = self.connection.final_silence(self.meter.sent() > 0)?;
+        since.max(self.meter.last_moved()).checked_add(silence)
     }
 
     fn idle_at(&self) -> Option<Instant> {

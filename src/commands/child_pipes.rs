@@ -130,6 +130,12 @@ impl Plan {
         self.pipes.iter().any(|pipe| pipe.other_end == OtherEnd::Bridge)
     }
 
+    /// The first path that the arguments ask for.
+    pub(crate) fn mentioned_path(&self) -> Option<String> {
+        let paths = self.pipes.iter().map(|pipe| format!("{{{}.path}}", pipe.name));
+        paths.into_iter().find(|path| self.arguments.iter().any(|argument| argument.to_string_lossy().contains(path)))
+    }
+
     /// Is our stdin (`Reads`) or stdout (`Writes`) in use for a pipe?
     pub(crate) fn uses_standard(&self, way: ChildWay) -> bool {
         self.pipes.iter().any(|pipe| pipe.way == way && pipe.is_standard())

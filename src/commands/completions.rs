@@ -9,9 +9,9 @@ use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 
-use super::usage;
+use super::{usage, values};
 use crate::exit::Exit;
-use crate::os;
+use crate::os::{self, FoundPipe, PipeKind};
 
 /// The variable by which a shell asks.
 const VARIABLE: &str = "COMPLETE";
@@ -76,7 +76,7 @@ fn words(words: &'static [&'static str]) -> ArgValueCandidates {
 fn pipes(typed: &OsStr) -> Vec<CompletionCandidate> {
     let fits = |name: &String| is_plain(name) && typed.to_str().is_some_and(|typed| name.starts_with(typed));
     let mut offers: Vec<CompletionCandidate> =
-        os::live_pipes().into_iter().filter(fits).map(CompletionCandidate::new).collect();
+        live_pipes().into_iter().filter(fits).map(CompletionCandidate::new).collect();
     // Before that it may be any file: there are too many.
     if typed.as_encoded_bytes().contains(&b'/') {
         let files = PathCompleter::any().filter(os::is_pipe).complete(typed);
@@ -85,6 +85,23 @@ fn pipes(typed: &OsStr) -> Vec<CompletionCandidate> {
         offers.extend(files);
     }
     offers
+}
+
+/// As they are typed. What is offered ends up in the user's command line: only what is this user's or root's is.
+fn live_pipes() -> Vec<String> {
+    let is_ours = |pipe: &FoundPipe| pipe.user.is_some_and(|user| [0, os::current_user()].contains(&user));
+    let is_there = |pipe: &FoundPipe| pipe.is_live || pipe.kind == PipeKind::Fifo;
+    let pipes = os::pipes().unwrap_or_default();
+    pipes.into_iter().filter(|pipe| is_ours(pipe) && is_there(pipe)).map(as_typed).collect()
+}
+
+/// A NAME if that leads there: one of another TMPDIR, or one that looks like an option, has to be typed as a path.
+fn as_typed(pipe: FoundPipe) -> String {
+    let leads_there = || {
+        let place = values::pipe_address(OsStr::new(&pipe.name)).ok().and_then(|address| address.place().ok());
+        place.is_some_and(|place| place.to_string() == pipe.path)
+    };
+    if pipe.kind == PipeKind::Name && !pipe.name.starts_with('-') && leads_there() { pipe.name } else { pipe.path }
 }
 
 /// Can it stand in a command line as it is? bash takes what we offer for typed: a name such as `$(x)`, which

@@ -14,6 +14,7 @@ const EXAMPLES: &str =
 const ENVIRONMENT: &str = "  TMPDIR                          where bare NAMEs are, as in .NET; /tmp if unset or empty
   PIPETOOL_PEER_UID, _GID, _PID   given to COMMAND: who is at the other end
   PIPETOOL_IN, _OUT, _NAME        given to PROGRAM by --env: the IDs of its handles
+  LISTEN_FDS, NOTIFY_SOCKET       a service manager's: sockets for serve, and where it says that it is ready
   PIPETOOL_PLAIN_IO               set: the kernel's ways past our memory are left alone
   COMPLETE                        set by the shells' completion scripts";
 

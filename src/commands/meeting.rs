@@ -22,6 +22,12 @@ use crate::{exit, os, stderr};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(15));
 /// The longest pause after a server that took us on and let us go without a word: it may do so again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A client says hello at once: one that has not after so long has nothing to say.
+const CLIENT_TAKES: Duration = Duration::from_secs(5);
+/// A server may be busy with others for as long as `--wait` gives it; but to say hello it gets no less than this.
+const SERVER_TAKES: Duration = Duration::from_secs(1);
+/// A connection that ends as soon was not kept.
+const LET_GO_WITHIN: Duration = Duration::from_millis(5);
 /// After this long the user is told what we wait for.
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
 /// So many that want the same as we stay connected; others have to come again and again.
@@ -97,13 +103,16 @@ impl<'a> Meeting<'a> {
             match self.look(&mut clock, stdout)? {
                 Look::NobodyReads => return Ok(None),
                 Look::Nothing => {}
-                Look::Found(pipe) => match self.greet(pipe, &mut clock, stdout) {
-                    Ok(Some(met)) => return Ok(Some(met)),
-                    Ok(None) => {}
-                    // One client's trouble is not the next one's.
-                    Err(error) if self.many && self.listener.is_some() => exit::say(&error),
-                    Err(error) => return Err(error),
-                },
+                Look::Found(pipe) => {
+                    let (channel, peer) = self.open(pipe)?;
+                    match self.greet(channel, peer, &mut clock, stdout) {
+                        Ok(Some(met)) => return Ok(Some(met)),
+                        Ok(None) => {}
+                        // One client's trouble is not the next one's.
+                        Err(error) if self.many && self.serves() => exit::say(&error),
+                        Err(error) => return Err(error),
+                    }
+                }
             }
         }
     }
@@ -163,12 +172,26 @@ impl<'a> Meeting<'a> {
         Ok(Look::Nothing)
     }
 
-    /// Finds out whom we have met; nothing where it is nobody to talk to.
-    fn greet(&mut self, pipe: PipeStream, clock: &mut Clock, stdout: Option<&Sink>) -> Result<Option<Encounter>> {
-        let peer = pipe.peer;
-        let patience = self.connection.idle_timeout.limit();
+    fn serves(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// A channel that goes the way that we need, and who is at its other end.
+    fn open(&self, pipe: PipeStream) -> Result<(Channel, Option<Peer>)> {
+        let (peer, patience) = (pipe.peer, self.connection.idle_timeout.limit());
         let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
         self.check_ways(&channel)?;
+        Ok((channel, peer))
+    }
+
+    /// Finds out whom we have met; nothing where it is nobody to talk to.
+    fn greet(
+        &mut self,
+        channel: Channel,
+        peer: Option<Peer>,
+        clock: &mut Clock,
+        stdout: Option<&Sink>,
+    ) -> Result<Option<Encounter>> {
         // A descriptor outlives what its file's permissions say: it is for nobody but this user.
         let trusted = os::hands_files() && peer.is_some_and(|peer| peer.user == os::current_user());
         let capabilities = if trusted { HANDS_FILES } else { 0 };
@@ -177,7 +200,7 @@ impl<'a> Meeting<'a> {
         match met {
             Met::Partner => {
                 self.connection.notice(|| format!("connected to {}", peer_name(peer)));
-                channel.set_patience(patience);
+                channel.set_patience(self.connection.idle_timeout.limit());
                 if !self.many {
                     // The next server can start, and who came in vain looks for it.
                     self.listener = None;
@@ -185,33 +208,42 @@ impl<'a> Meeting<'a> {
                 }
                 return Ok(Some(Encounter { channel, peer, hands_files: common & HANDS_FILES != 0 }));
             }
-            Met::Rival if self.listener.is_some() => self.keep(channel),
+            Met::Rival if self.serves() => self.keep(channel),
             Met::Rival => self.wait_for_end(channel, clock, stdout)?,
-            Met::Leaver if self.listener.is_some() => {}
-            Met::Stranger | Met::Leaver => return Err(self.stranger()),
+            Met::Leaver | Met::Nobody if self.serves() => {}
+            Met::Stranger | Met::Leaver => {
+                // What it has said is for nobody: it is to know that.
+                channel.leave_abruptly();
+                return Err(self.stranger());
+            }
             Met::Nobody => drop(clock.pause(stdout, LONGEST_PAUSE)),
         }
         Ok(None)
     }
 
     /// Both say hello, and may take their time for it.
-    fn say_hello(&self, channel: Channel, capabilities: u32, clock: &mut Clock) -> Result<(Met, Channel, u32)> {
+    fn say_hello(&self, channel: Channel, capabilities: u32, clock: &Clock) -> Result<(Met, Channel, u32)> {
         let words = |trouble| in_words(trouble, &self.options.pipe, "", self.role);
         let mut greeting = Greeting::new(channel, self.role, capabilities).map_err(words)?;
         let idle = Clock::new(self.connection.idle_timeout.limit());
-        let mut silence = Clock::new(None);
+        let limit = if self.serves() { Some(CLIENT_TAKES) } else { clock.left().map(|left| left.max(SERVER_TAKES)) };
+        let (all, mut silence) = (Clock::new(limit), Clock::new(None));
         loop {
-            let patience = [clock.left(), idle.left(), silence.until_notice()].into_iter().flatten().min();
+            let patience = [all.left(), idle.left(), silence.until_notice()].into_iter().flatten().min();
             match greeting.wait(patience).map_err(words)? {
                 Some(met) => {
                     let common = greeting.common();
                     return Ok((met, greeting.into_channel(), common));
                 }
                 None if idle.is_over() => return Err(words(Trouble::Silent)),
+                None if all.is_over() && self.serves() => {
+                    stderr::say(&format!("a client of '{}' has said nothing, and is let go", self.options.pipe));
+                    return Ok((Met::Leaver, greeting.into_channel(), 0));
+                }
+                None if all.is_over() => return self.in_time(clock, true).and(Err(words(Trouble::Silent))),
                 None => {}
             }
-            self.in_time(clock, true)?;
-            if silence.is_due_to_say() && self.options.wait.limit().is_none() {
+            if !self.serves() && silence.is_due_to_say() && self.options.wait.limit().is_none() {
                 stderr::say(&format!(
                     "no word from the other side of '{}' yet: it is busy, or knows no transfers ('-f none' is for such)",
                     self.options.pipe
@@ -231,6 +263,7 @@ impl<'a> Meeting<'a> {
 
     /// Waits until a server that wants the same as we has gone.
     fn wait_for_end(&self, mut rival: Channel, clock: &mut Clock, stdout: Option<&Sink>) -> Result<()> {
+        let start = Instant::now();
         loop {
             let wait = clock.left().into_iter().chain(clock.until_notice()).min();
             rival.set_patience(wait);
@@ -243,7 +276,9 @@ impl<'a> Meeting<'a> {
             }
             self.in_time(clock, false)?;
         }
-        clock.pause(stdout, PAUSES.1);
+        // One with too many rivals lets us go at once: it is not to be asked all the time.
+        let was_let_go = start.elapsed() < LET_GO_WITHIN;
+        clock.pause(stdout, if was_let_go { LONGEST_PAUSE } else { PAUSES.1 });
         Ok(())
     }
 

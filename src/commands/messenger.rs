@@ -68,4 +68,8 @@ impl Translate for Messenger<'_> {
     fn has_enough(&self) -> bool {
         self.translator.has_enough()
     }
+
+    fn largest(&self) -> usize {
+        self.translator.largest()
+    }
 }

@@ -6,6 +6,8 @@ mod child_pipes;
 mod completions;
 mod connect;
 mod help;
+mod hub;
+mod list;
 mod meeting;
 mod messenger;
 mod options;
@@ -44,6 +46,7 @@ enum Command {
     Send(send::Send),
     Recv(recv::Recv),
     SpawnChild(spawn_child::SpawnChild),
+    List(list::List),
 }
 
 /// The command line as clap sees it.
@@ -67,6 +70,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         Command::Send(send) => send.run(),
         Command::Recv(recv) => recv.run(),
         Command::SpawnChild(spawn_child) => spawn_child.run(),
+        Command::List(list) => list.run(),
     };
     result.unwrap_or_else(|error| Exit::of_error(&error))
 }

@@ -8,7 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use super::values::{self, OnPipe, Patience, Statistics};
 use crate::bridge::{Finish, Rules};
 use crate::framing::{Form, Framing};
-use crate::os::Mode;
+use crate::os::{self, Mode};
 use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
 use crate::progress::When;
 use crate::{stderr, stdio};
@@ -30,7 +30,7 @@ pub(crate) struct MeetingOptions {
     pub(crate) peer: Option<PeerRule>,
 
     /// Transmission mode: 'message' keeps messages apart in the pipe itself
-    /// [default: byte for serve, whatever the server has for connect]
+    /// [default: byte for serve, whatever the server has for connect; on Windows bytes for both]
     #[arg(short, long, value_name = "byte|message", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["byte", "message"]).map(|text| values::mode(&text)))]
     pub(crate) mode: Option<Mode>,
@@ -141,8 +141,9 @@ pub(crate) struct BridgeOptions {
     pub(crate) connection: ConnectionOptions,
 
     /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
-    pub(crate) quit_after: Patience,
+    /// [default: forever; on Windows, whose pipes cannot pass on stdin's end, after a second of silence then]
+    #[arg(short, long, value_name = "DURATION", value_parser = values::patience)]
+    pub(crate) quit_after: Option<Patience>,
 
     #[command(flatten)]
     pub(crate) messages: MessageOptions,
@@ -187,7 +188,8 @@ impl MeetingOptions {
 impl PipeOptions {
     pub(crate) fn manner(&self) -> Manner {
         let framed = self.bridge.messages.framing.framing().is_some();
-        self.meeting.manner(self.bridge.direction, framed, self.bridge.connection.buffer_size)
+        let manner = self.meeting.manner(self.bridge.direction, framed, self.bridge.connection.buffer_size);
+        Manner { mode: manner.mode.or_else(|| os::mode_for(self.bridge.messages.is_asked_for())), ..manner }
     }
 
     /// Does anything come to stdout?
@@ -218,7 +220,9 @@ impl BridgeOptions {
         Rules {
             finish: Finish::Auto,
             idle_timeout: self.connection.idle_timeout.limit(),
-            quit_after: self.quit_after.limit(),
+            quit_after: self.quit_after.and_then(Patience::limit),
+            patient: self.quit_after.is_some(),
+            time_limit: None,
             keep_open: false,
             forgives_loss: false,
         }
@@ -226,7 +230,7 @@ impl BridgeOptions {
 
     /// Does anything that was asked for need the bytes to pass through this process?
     pub(crate) fn must_see_bytes(&self) -> bool {
-        let timed = self.connection.idle_timeout.limit().or(self.quit_after.limit()).is_some();
+        let timed = self.connection.idle_timeout.limit().or(self.rules().quit_after).is_some();
         let shown = self.hex || self.log.is_some() || self.progress != When::Never;
         let messages = self.messages.framing.framing().is_some() || self.messages.is_asked_for();
         timed || shown || messages || self.connection.stats.is_some()

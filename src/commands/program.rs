@@ -5,17 +5,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::options::PipeOptions;
 use super::session::Sessions;
-use crate::bridge::{Local, LocalKind, Session};
+use crate::bridge::{Local, LocalKind, Rules, Session};
 use crate::exit::{Exit, reason};
-use crate::os::{self, Mode, Peer, Sink, Source};
+use crate::os::{self, Child, Command, Cutter, Peer, Sink, Source, Stdio};
 use crate::pipe::{PipeStream, peer_name};
 use crate::{interrupt, stderr};
 
@@ -29,6 +28,8 @@ pub(crate) struct Program<'a> {
     arguments: &'a [OsString],
     sessions: &'a Sessions<'a>,
     options: &'a PipeOptions,
+    /// How long it may run for one client of many.
+    limit: Option<Duration>,
 }
 
 impl<'a> Program<'a> {
@@ -36,7 +37,12 @@ impl<'a> Program<'a> {
     pub(crate) fn typed(words: &'a [OsString], options: &'a PipeOptions, sessions: &'a Sessions<'a>) -> Option<Self> {
         let (name, arguments) = words.split_first()?;
         os::keep_from_children();
-        Some(Program { name, arguments, sessions, options })
+        Some(Program { name, arguments, sessions, options, limit: None })
+    }
+
+    /// Ends it when it has run for `limit`.
+    pub(crate) fn at_most(self, limit: Option<Duration>) -> Self {
+        Program { limit, ..self }
     }
 
     /// Gives `pipe` to COMMAND, as which this process goes on if it can.
@@ -56,17 +62,31 @@ impl<'a> Program<'a> {
         }
         self.options.bridge.notice(|| format!("connected to {}", peer_name(pipe.peer)));
         let peer = pipe.peer;
+        // What the command has started may have the connection too, and outlive it.
+        let cutter = self.limit.map(|_| pipe.cutter()).transpose().context("could not watch over the connection")?;
         // Our copy of the connection goes with the command, so that the peer sees the child end.
         let started = self.with_pipe(pipe)?.spawn();
         match started {
+            Ok(child) if !self.is_over_in_time(child.id()) => {
+                end(child);
+                cutter.into_iter().for_each(Cutter::cut);
+                let limit = humantime::format_duration(self.limit.unwrap_or_default());
+                Err(anyhow!("could not go on with {}: the client's time of {limit} is over", peer_name(peer)))
+            }
             Ok(child) => self.wait_for(child, peer),
             Err(error) => Ok(not_started(self.name, &error)),
         }
     }
 
-    /// Programs do not expect messages where they have bytes.
+    /// Waits for COMMAND's end as long as it may take; a signal that ends us meanwhile ends it too.
+    fn is_over_in_time(self, id: u32) -> bool {
+        let Some(limit) = self.limit else { return true };
+        let _told_at_death = interrupt::at_death(move || os::end_politely(id));
+        os::ends_within(id, limit)
+    }
+
     fn must_stand_between(self, pipe: &PipeStream) -> bool {
-        self.options.bridge.must_see_bytes() || pipe.mode() == Mode::Message
+        self.options.bridge.must_see_bytes() || !pipe.fits_programs()
     }
 
     /// Waits for COMMAND's end; a signal that ends us meanwhile ends it too.
@@ -98,7 +118,7 @@ impl<'a> Program<'a> {
         };
         let id = child.id();
         let told_at_death = interrupt::at_death(move || os::end_politely(id));
-        let held = self.sessions.hold(&mut local, pipe, &self.options.rules(false));
+        let held = self.sessions.hold(&mut local, pipe, &Rules { time_limit: self.limit, ..self.options.rules(false) });
         // It sees the end of data, and has its own time to end.
         drop((local, told_at_death));
         match held {

@@ -1,6 +1,6 @@
 //! `pipetool recv`: what a sender has, to stdout, into a file or into a directory.
 
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,10 @@ use anyhow::{Context, Error, Result, anyhow};
 use clap::Args;
 
 use super::meeting::{Encounter, Meeting};
-use super::transfers::{Report, TransferOptions, in_words};
+use super::transfers::{HELP_OF_MODE, Outcome, Report, TransferOptions, in_words};
 use crate::exit::{self, Exit};
 use crate::interrupt;
+use crate::os::{self, Sink};
 use crate::transfer::wire::{Item, Role};
 use crate::transfer::{Arrived, Destination, Onlooker, PlainReceiver, Receiver, Trouble};
 
@@ -19,6 +20,7 @@ use crate::transfer::{Arrived, Destination, Onlooker, PlainReceiver, Receiver, T
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[command(
     args_override_self = true,
+    mut_arg("mode", |mode| mode.help(HELP_OF_MODE)),
     after_help = "A file appears under its name when all of it is there and safely written, or not at all; one that is\n\
     there already stays as it is. A text or stdin has no name: in DIR it is item-1, item-2, ...\n\
     With --framing or --mode message each message is an item, with --framing none all is one item.\n\nExamples:\n  \
@@ -74,7 +76,7 @@ impl Recv {
         let options = &self.options;
         let mut meeting = Meeting::new(options, Role::Receiver, self.keep_open)?;
         let mut destination = self.destination();
-        destination.check().map_err(|trouble| self.in_words(trouble))?;
+        destination.check().and_then(|()| self.check_names()).map_err(|trouble| self.in_words(trouble))?;
         interrupt::watch().context("could not watch for signals")?;
         let mut items = 0;
         while let Some(met) = meeting.next(destination.sink())? {
@@ -84,8 +86,10 @@ impl Recv {
                 Ok(Heard::All) if self.keep_open => {}
                 Ok(Heard::All) => return self.was_enough(items),
                 // One sender's trouble is not the next one's; that of our own stdout is.
-                Err(error) if self.keep_open && destination.sink().is_none() => exit::say(&error),
-                Err(error) => return Err(error),
+                Err(trouble) if self.keep_open && !is_of_stdout(&trouble, &destination) => {
+                    exit::say(&self.in_words(trouble));
+                }
+                Err(trouble) => return Err(self.in_words(trouble)),
             }
         }
         Ok(Exit::StdoutClosed)
@@ -104,7 +108,7 @@ impl Recv {
     }
 
     /// Receives all that one sender has, or as much as is wanted.
-    fn receive_all(&self, met: Encounter, destination: &mut Destination, items: &mut u64) -> Result<Heard> {
+    fn receive_all(&self, met: Encounter, destination: &mut Destination, items: &mut u64) -> Result<Heard, Trouble> {
         let mut report = Report::new(&self.options, Role::Receiver, met.peer);
         let largest = self.options.framing.max_message;
         let mut from_peer = match self.options.apart() {
@@ -113,16 +117,18 @@ impl Recv {
         };
         let heard = loop {
             if self.count.is_some_and(|count| *items >= count.get()) {
+                from_peer.wants_no_more();
                 break Ok(Heard::Enough);
             }
             match self.receive(&mut from_peer, destination, *items + 1, &mut report) {
                 Ok(true) => *items += 1,
                 Ok(false) => break Ok(Heard::All),
                 Err(Trouble::StdoutClosed) => break Ok(Heard::NobodyReads),
-                Err(trouble) => break Err(self.in_words(trouble)),
+                Err(trouble) => break Err(trouble),
             }
         };
-        report.end(heard.is_ok(), heard.is_ok());
+        let is_done = matches!(heard, Ok(Heard::All | Heard::Enough));
+        report.end(if is_done { Outcome::Confirmed } else { Outcome::Failed });
         heard
     }
 
@@ -148,18 +154,24 @@ impl Recv {
     fn print_name(&self, arrived: &Arrived) -> Result<(), Trouble> {
         let Some(path) = arrived.path.as_ref().filter(|_| self.print_names) else { return Ok(()) };
         let line = [path.as_os_str().as_encoded_bytes(), b"\n"].concat();
-        io::stdout().write_all(&line).and_then(|()| io::stdout().flush()).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Trouble::StdoutClosed,
-            _ => Trouble::with("could not write to", "stdout", error),
-        })
+        let patience = self.options.connection.idle_timeout.limit();
+        os::give_all(&mut Sink::stdout(), &line, patience, &|_| {}).map_err(Trouble::at_stdout)
+    }
+
+    fn check_names(&self) -> Result<(), Trouble> {
+        if self.print_names && os::stdout_was_closed() {
+            return Err(Trouble::with("could not write to", "stdout", io::Error::other("it is closed")));
+        }
+        Ok(())
     }
 
     /// A sender that had less than was wanted.
     fn was_enough(&self, items: u64) -> Result<Exit> {
-        match self.count {
+        let wanted = self.count.or_else(|| self.output.as_ref().map(|_| NonZeroU64::MIN));
+        match wanted.filter(|wanted| items < wanted.get()) {
             Some(count) => {
-                let pipe = &self.options.meeting.pipe;
-                Err(anyhow!("could not receive {count} items from '{pipe}': the sender ended after {items}"))
+                let (pipe, many) = (&self.options.meeting.pipe, if count.get() == 1 { "" } else { "s" });
+                Err(anyhow!("could not receive {count} item{many} from '{pipe}': the sender ended after {items}"))
             }
             None => Ok(Exit::Done),
         }
@@ -168,6 +180,11 @@ impl Recv {
     fn in_words(&self, trouble: Trouble) -> Error {
         in_words(trouble, &self.options.meeting.pipe, "", Role::Receiver)
     }
+}
+
+/// Is something wrong with our own stdout?
+fn is_of_stdout(trouble: &Trouble, destination: &Destination) -> bool {
+    matches!(trouble, Trouble::Here(..)) && destination.sink().is_some()
 }
 
 /// Who sends.
@@ -179,6 +196,14 @@ enum FromPeer {
 }
 
 impl FromPeer {
+    /// A program that is not ours learns it by what it has sent in vain.
+    fn wants_no_more(&self) {
+        match self {
+            FromPeer::Sender(_) => {}
+            FromPeer::Program(receiver) => receiver.wants_no_more(),
+        }
+    }
+
     fn next(
         &mut self,
         destination: &mut Destination,

@@ -1,5 +1,6 @@
 //! Options that have no meaning together, each refused in one sentence: the only table of them.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -7,8 +8,10 @@ use clap::parser::ValueSource;
 
 use super::values::OnPipe;
 use crate::bridge::Finish;
-use crate::os::Mode;
-use crate::pipe::{Direction, PipeAddress};
+use crate::framing::Form;
+use crate::hub::Hears;
+use crate::os::{HAS_REMOTE_CLIENTS, Mode};
+use crate::pipe::{Direction, PeerRule, PipeAddress};
 
 /// What makes a combination one of these, and what the user is told.
 type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
@@ -24,7 +27,7 @@ const REFUSALS: &[Refusal] = &[
         "'--quit-after' is for programs that do not answer, with '--framing' or '--mode message': a receiver says itself when it has everything",
     ),
     (
-        |asked| asked.transfers() && asked.has("max_message") && !asked.is_plain(),
+        |asked| asked.transfers() && asked.has("max_message") && !asked.has_messages(),
         "'--max-message' is about messages: '--framing' or '--mode message' makes an item one",
     ),
     (
@@ -40,12 +43,52 @@ const REFUSALS: &[Refusal] = &[
         "with '-k' more than one item comes, and '-o' names one file: '-D DIR' takes them",
     ),
     (
+        |asked| asked.subcommand == "recv" && asked.has("keep_open") && asked.pipe_is(is_fifo) && !asked.is_plain(),
+        "a FIFO's senders are one stream, in which '-k' cannot tell them apart: leave '-k' out, or say '--framing'",
+    ),
+    (
+        |asked| {
+            let one = asked.get("count").is_none_or(|count: &NonZeroU64| count.get() == 1);
+            asked.subcommand == "recv" && asked.is_plain() && !asked.has_messages() && !asked.has("keep_open") && !one
+        },
+        "with '--framing none' all that a sender has is one item: '-n' goes with '-k' there",
+    ),
+    (
         |asked| asked.has("keep_open") && asked.pipe_is(is_handle),
         "fd:N is one pipe, and there is no other to go on to: leave '-k' out",
     ),
+    (|asked| asked.has("hub") && !asked.has("keep_open"), "'--hub' is for many clients: 'serve -k --hub PIPE'"),
     (
-        |asked| asked.has("max_clients") && !(asked.has("keep_open") && asked.has("command")),
-        "'--max-clients' is for 'serve -k PIPE -- COMMAND': otherwise clients are served one after another",
+        |asked| asked.has("hub") && asked.has("command"),
+        "'--hub' joins clients to stdin and stdout, a COMMAND is there for one of them: leave one of the two out",
+    ),
+    (
+        |asked| !asked.has("hub") && ["on_slow", "queue", "label"].iter().any(|option| asked.has(option)),
+        "'--on-slow', '--queue' and '--label' are for 'serve -k --hub PIPE'",
+    ),
+    (
+        |asked| asked.relays() && matches!(asked.direction(), Some(Direction::In | Direction::Out)),
+        "'--hub=relay' goes both ways: leave '-d' out ('</dev/null' says nothing, '>/dev/null' shows nothing)",
+    ),
+    (
+        |asked| asked.has("label") && asked.get("stdio") == Some(&Form::Whole),
+        "with '--stdio whole' nothing tells where a message begins, and its label: '--stdio base64' does",
+    ),
+    (
+        |asked| asked.has("hub") && asked.pipe_is(is_fifo),
+        "a FIFO cannot tell its clients apart: '--hub' needs a socket",
+    ),
+    (
+        |asked| asked.has("max_clients") && !(asked.has("keep_open") && (asked.has("command") || asked.has("hub"))),
+        "'--max-clients' is for 'serve -k PIPE -- COMMAND' and '--hub': otherwise clients are served one after another",
+    ),
+    (
+        |asked| asked.has("client_timeout") && (!asked.has("keep_open") || asked.pipe_is(is_fifo)),
+        "'--client-timeout' is for each client of 'serve -k' with a socket: for one alone there is timeout(1)",
+    ),
+    (
+        |asked| asked.subcommand == "connect" && asked.has("keep_open") && asked.has("count"),
+        "'--count' ends a connection and '-k' begins the next one: leave one of the two out",
     ),
     (
         |asked| !asked.transfers() && asked.needs_messages() && !asked.may_have_messages(),
@@ -70,6 +113,14 @@ const REFUSALS: &[Refusal] = &[
     (
         |asked| asked.pipe_is(is_abstract) && (asked.has("permissions") || asked.has("group")),
         "an abstract socket has no file that '--permissions' or '--group' could be given to: '--peer' says who may come",
+    ),
+    (
+        |asked| asked.has("remote") && !HAS_REMOTE_CLIENTS,
+        "'--remote' is of Windows: nobody can reach a socket from another computer",
+    ),
+    (
+        |asked| asked.has("remote") && asked.get("peer") != Some(&PeerRule::Any),
+        "clients on other computers do not say who they are: '--remote' goes with '--peer any'",
     ),
     (
         |asked| asked.pipe_is(is_abstract) && asked.has("replace"),
@@ -141,6 +192,12 @@ impl Asked<'_> {
         ["send", "recv"].contains(&self.subcommand)
     }
 
+    /// Is it said how messages are told apart?
+    fn has_messages(&self) -> bool {
+        let framed = self.get("framing").is_some_and(|OnPipe(framing)| framing.is_some());
+        framed || self.get("mode") == Some(&Mode::Message)
+    }
+
     /// Does the peer speak no protocol?
     fn is_plain(&self) -> bool {
         self.has("framing") || self.get("mode") == Some(&Mode::Message)
@@ -153,8 +210,11 @@ impl Asked<'_> {
 
     /// A client finds out what its server has.
     fn may_have_messages(&self) -> bool {
-        let framed = self.get("framing").is_some_and(|OnPipe(framing)| framing.is_some());
-        self.subcommand == "connect" || framed || self.get("mode") == Some(&Mode::Message)
+        self.subcommand == "connect" || self.has("hub") || self.has_messages()
+    }
+
+    fn relays(&self) -> bool {
+        self.get("hub") == Some(&Hears::All)
     }
 
     fn never_finishes(&self) -> bool {

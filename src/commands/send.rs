@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::meeting::{Encounter, Meeting};
-use super::transfers::{Report, TransferOptions, in_words};
+use super::transfers::{HELP_OF_MODE, Outcome, Report, TransferOptions, in_words};
 use super::values::{self, Patience};
 use crate::exit::Exit;
 use crate::interrupt;
@@ -17,6 +17,7 @@ use crate::transfer::{Arrived, Content, Left, PlainSender, Sender, Trouble};
 #[derive(Args, Debug)]
 #[command(
     args_override_self = true,
+    mut_arg("mode", |mode| mode.help(HELP_OF_MODE)),
     after_help = "It is done when the receiver has said that it has everything safely (through a FIFO or a one-way\n\
     handle it cannot, and nothing more is known than that the kernel took it). With --framing or\n\
     --mode message each item is one message, with --framing none all are raw bytes, for programs that\n\
@@ -50,7 +51,9 @@ impl Send {
         let sizes = contents.iter().map(Content::look).collect::<Result<Vec<_>, _>>();
         let sizes = sizes.map_err(|trouble| self.in_words(trouble, ""))?;
         interrupt::watch().context("could not watch for signals")?;
-        let Some(Encounter { channel, peer, hands_files }) = meeting.next(None)? else { return Ok(Exit::Done) };
+        let Some(Encounter { channel, peer, hands_files }) = meeting.next(None)? else {
+            return Ok(Exit::StdoutClosed);
+        };
         let mut report = Report::new(options, Role::Sender, peer);
         let (patience, largest) = (options.connection.idle_timeout.limit(), options.framing.max_message);
         let mut to_peer = match options.apart() {
@@ -59,7 +62,11 @@ impl Send {
         };
         let is_answered = to_peer.is_answered();
         let sent = self.send_all(&contents, &sizes, &mut to_peer, &mut report).and_then(|()| self.finish(to_peer));
-        report.end(sent.is_ok(), is_answered && sent.is_ok());
+        report.end(match sent {
+            Err(_) => Outcome::Failed,
+            Ok(()) if is_answered => Outcome::Confirmed,
+            Ok(()) => Outcome::Done,
+        });
         if sent.is_ok() && !is_answered {
             options.connection.notice(|| "sent; whether it has arrived is not known".to_owned());
         }
@@ -83,9 +90,10 @@ impl Send {
         to_peer: &mut ToPeer,
         report: &mut Report<'_>,
     ) -> Result<()> {
-        for (place, content) in contents.iter().enumerate() {
-            let items = u32::try_from(contents.len() - place).unwrap_or(0);
-            let left = Left { items, bytes: sizes[place..].iter().copied().sum() };
+        let mut bytes = sizes.iter().try_fold(0_u64, |sum, size| sum.checked_add((*size)?));
+        for (place, (content, size)) in contents.iter().zip(sizes).enumerate() {
+            let left = Left { items: u32::try_from(contents.len() - place).unwrap_or(0), bytes };
+            bytes = bytes.and_then(|bytes| bytes.checked_sub((*size)?));
             report.begins(&content.name(), left.items, left.bytes);
             let sent = to_peer.send(content, left, &|bytes| report.count(bytes));
             report.arrived(sent.map_err(|trouble| self.in_words(trouble, &content.name()))?);

@@ -1,22 +1,25 @@
 //! `pipetool serve`: a pipe's server, .NET's `NamedPipeServerStream`.
 
 use std::ffi::OsString;
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
 
+use super::hub::HubOptions;
 use super::options::PipeOptions;
 use super::program::Program;
 use super::session::{Sessions, exit_of, is_fatal};
 use super::slots::Slots;
-use super::values;
-use crate::bridge::Session;
+use super::values::{self, Patience};
+use crate::bridge::{Rules, Session};
 use crate::exit::{self, Exit};
-use crate::os::{self, Access, OwnedName, ReadyHandle, Sink, Wake};
+use crate::os::{self, Access, HandedOver, Instances, OwnedName, ReadyHandle, Sink, Wake};
 use crate::pipe::{Listener, Waited};
 use crate::{interrupt, stderr, stdio};
 
@@ -31,7 +34,8 @@ const SMALL_STACK: usize = 128 * 1024;
     pipetool serve jobs                          print what one client sends, send it what is typed\n  \
     pipetool serve -k log -d in >> log.txt       collect what one client after another sends\n  \
     pipetool serve ./x.sock < answer.txt         give a file to the first client\n  \
-    pipetool serve -k web -- ./handler.sh        a program for each client, all at once"
+    pipetool serve -k web -- ./handler.sh        a program for each client, all at once\n  \
+    pipetool serve -k --hub=relay chat           what one client says, all others hear"
 )]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -41,13 +45,24 @@ pub(crate) struct Serve {
     #[arg(short, long)]
     keep_open: bool,
 
-    /// With -k and COMMAND: how many clients at once; the others wait
+    #[command(flatten)]
+    hub: HubOptions,
+
+    /// With -k and COMMAND or --hub: how many clients at once; the others wait
     #[arg(long, value_name = "N")]
     max_clients: Option<NonZeroUsize>,
+
+    /// With -k: leave each client this long after it came, whatever is under way; its COMMAND is ended
+    #[arg(long, value_name = "DURATION", value_parser = values::idle)]
+    client_timeout: Option<Patience>,
 
     /// Take the name over from a server that has it; that one is told nothing
     #[arg(long)]
     replace: bool,
+
+    /// Let clients on other computers in (Windows; with --peer any)
+    #[arg(long)]
+    remote: bool,
 
     /// Permissions of the socket, exact whatever the umask [default: 600]
     #[arg(long, value_name = "OCTAL", value_parser = values::permissions)]
@@ -68,9 +83,11 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<Exit> {
-        let ready = self.ready_handle()?;
+        let handed = HandedOver::take().context("could not take the sockets of LISTEN_FDS")?;
+        let ready = self.ready_handle(&handed)?;
         let sessions = Sessions::new(&self.options.bridge, &self.options.meeting.pipe)?;
         let program = Program::typed(&self.command, &self.options, &sessions);
+        let program = program.map(|program| program.at_most(self.time_limit()));
         let name = OwnedName::default();
         let _removed_at_death = interrupt::at_death({
             let name = name.clone();
@@ -79,8 +96,11 @@ impl Serve {
         interrupt::watch().context("could not watch for signals")?;
 
         let wake = Arc::new(Wake::new().context("could not wait")?);
-        let listener = self.listen(&name)?;
-        self.announce(ready)?;
+        let listener = self.listen(&name, handed)?;
+        Serve::announce(ready)?;
+        if self.hub.hub.is_some() {
+            return self.hub.run(&self.options, &listener, self.max_clients, self.time_limit());
+        }
         match (program, self.keep_open) {
             (None, false) => self.one_client(listener, &sessions, &wake),
             (None, true) => self.one_after_another(&listener, &sessions, &wake),
@@ -108,7 +128,8 @@ impl Serve {
     fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>, wake: &Wake) -> Result<Exit> {
         let mut local = stdio::open();
         while let Waited::Found(pipe) = self.accept(listener, wake, local.sink.as_ref())? {
-            match sessions.hold(&mut local, pipe, &self.options.rules(true)) {
+            let rules = Rules { time_limit: self.time_limit(), ..self.options.rules(true) };
+            match sessions.hold(&mut local, pipe, &rules) {
                 Ok(Session::StdoutClosed) => break,
                 Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
                 // One client's trouble is said, and is not the next one's.
@@ -157,20 +178,56 @@ impl Serve {
         ended
     }
 
-    fn ready_handle(&self) -> Result<Option<ReadyHandle>> {
-        let open = |number| ReadyHandle::open(number).with_context(|| format!("could not use '--ready-fd {number}'"));
+    fn time_limit(&self) -> Option<Duration> {
+        self.client_timeout.and_then(Patience::limit)
+    }
+
+    fn ready_handle(&self, handed: &HandedOver) -> Result<Option<ReadyHandle>> {
+        let open = |number| {
+            let opened = if handed.holds(number) { Err(taken()) } else { ReadyHandle::open(number) };
+            opened.with_context(|| format!("could not use '--ready-fd {number}'"))
+        };
         self.ready_fd.map(open).transpose()
     }
 
-    fn listen(&self, name: &OwnedName) -> Result<Listener> {
-        let access = Access { permissions: self.permissions, group: self.group, replace: self.replace };
-        Listener::bind(&self.options.meeting.pipe, self.options.manner(), access, self.keep_open, name)
-            .with_context(|| format!("could not serve {}", self.options.meeting.whole_name()))
+    /// Makes the socket, or takes the one that was made for us. Then it says where.
+    fn listen(&self, name: &OwnedName, handed: HandedOver) -> Result<Listener> {
+        let options = &self.options;
+        let failed = || format!("could not serve {}", options.meeting.whole_name());
+        if !handed.is_empty() {
+            self.leave_alone_what_is_not_ours().with_context(failed)?;
+            let (listener, what) =
+                Listener::inherited(handed, &options.meeting.pipe, options.manner()).with_context(failed)?;
+            options.bridge.notice(|| format!("listening on {what}, from LISTEN_FDS"));
+            return Ok(listener);
+        }
+        let listener = self.make(name).with_context(failed)?;
+        if let Ok(place) = options.meeting.pipe.place() {
+            options.bridge.notice(|| format!("listening on '{place}'"));
+        }
+        Ok(listener)
     }
 
-    fn announce(&self, ready: Option<ReadyHandle>) -> Result<()> {
-        if let Ok(place) = self.options.meeting.pipe.place() {
-            self.options.bridge.notice(|| format!("listening on '{place}'"));
+    /// A socket that was handed over is somebody else's file.
+    fn leave_alone_what_is_not_ours(&self) -> io::Result<()> {
+        if self.replace || self.permissions.is_some() || self.group.is_some() {
+            let why = "the socket comes from LISTEN_FDS, and whoever made it decides about its file: \
+                       leave '--permissions', '--group' and '--replace' out";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Ok(())
+    }
+
+    fn make(&self, name: &OwnedName) -> io::Result<Listener> {
+        let Serve { permissions, group, replace, remote, max_clients: most, .. } = *self;
+        let access =
+            Access { permissions, group, replace, instances: Instances { remote, most, ..Instances::default() } };
+        Listener::bind(&self.options.meeting.pipe, self.options.manner(), access, self.keep_open, name)
+    }
+
+    fn announce(ready: Option<ReadyHandle>) -> Result<()> {
+        if let Err(error) = os::notify_ready() {
+            exit::say(&Error::from(error).context("could not tell NOTIFY_SOCKET that clients can connect"));
         }
         ready.map_or(Ok(()), ReadyHandle::ready).context("could not write to '--ready-fd'")
     }
@@ -184,4 +241,8 @@ impl Serve {
             })
             .with_context(|| format!("could not serve {}", options.meeting.whole_name()))
     }
+}
+
+fn taken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "that is a socket of LISTEN_FDS")
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use serde_json::json;
@@ -92,6 +93,7 @@ impl<'a> Sessions<'a> {
             .notice(|| if options.connection.stats.is_some() { "closed".into() } else { format!("closed: {meter}") });
         match (ended, self.dump.take_error()) {
             (Ok(Session::Idle), _) => Err(self.idle()),
+            (Ok(Session::TimeOver), _) => Err(self.time_over(rules.time_limit)),
             (Ok(_), Some(error)) => {
                 Err(error).with_context(|| format!("could not write all to {}", options.log_name()))
             }
@@ -149,6 +151,12 @@ impl<'a> Sessions<'a> {
         )))
     }
 
+    fn time_over(&self, limit: Option<Duration>) -> Error {
+        let limit = humantime::format_duration(limit.unwrap_or_default());
+        anyhow!(io::Error::new(io::ErrorKind::TimedOut, format!("the client's time of {limit} is over")))
+            .context(format!("could not go on with '{}'", self.name))
+    }
+
     fn idle(&self) -> Error {
         let limit = humantime::format_duration(self.options.connection.idle_timeout.limit().unwrap_or_default());
         anyhow!(io::Error::new(io::ErrorKind::TimedOut, format!("no byte has moved for {limit}")))
@@ -178,7 +186,7 @@ fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Optio
 pub(crate) fn exit_of(session: &Session) -> Exit {
     match session {
         Session::StdoutClosed => Exit::StdoutClosed,
-        Session::Over | Session::QuitAfter | Session::Idle => Exit::Done,
+        Session::Over | Session::QuitAfter | Session::Idle | Session::TimeOver => Exit::Done,
     }
 }
 

@@ -2,7 +2,6 @@
 //! `AnonymousPipeServerStream`.
 
 use std::ffi::{OsStr, OsString};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::thread;
@@ -20,7 +19,7 @@ use super::usage;
 use super::values::{self, Patience};
 use crate::bridge::{self, Session};
 use crate::exit::Exit;
-use crate::os::{self, Connection, HandleId, Wake};
+use crate::os::{self, Child, Command, Connection, HandleId, Stdio, Wake};
 use crate::pipe::{Direction, PipeEnds};
 use crate::{interrupt, stdio};
 
@@ -121,6 +120,11 @@ impl SpawnChild {
         if name.as_encoded_bytes().starts_with(b"-") {
             let name = name.display();
             return Err(format!("there is no option '{name}' (and a PROGRAM of that name is './{name}')"));
+        }
+        if !os::HANDLES_HAVE_PATHS
+            && let Some(path) = plan.mentioned_path()
+        {
+            return Err(format!("on this system a handle has no path that '{path}' could be"));
         }
         if self.options.must_see_bytes() && !plan.has_bridge() {
             return Err("'-i', '-q', '-x', '--log', '-p', '--stats' and messages are about {in} and {out}, \

@@ -46,6 +46,9 @@ pub(super) struct TransferOptions {
     connect: bool,
 }
 
+/// What `--mode` is for here.
+pub(super) const HELP_OF_MODE: &str = "With 'message' each item is one message of a pipe that keeps them apart itself";
+
 /// Who is to make the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -94,7 +97,20 @@ pub(super) struct Report<'a> {
     pub(super) meter: Arc<Meter>,
     subject: Arc<Subject>,
     bar: Option<Bar>,
+    count: u64,
+    last: Option<Arrived>,
+    /// All of them, where a program wants to know.
     items: Vec<Arrived>,
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Failed,
+    /// Nothing failed, and nobody has said that all has arrived.
+    Done,
+    /// The receiver has everything.
+    Confirmed,
 }
 
 impl<'a> Report<'a> {
@@ -104,7 +120,7 @@ impl<'a> Report<'a> {
         let moving = if role == Role::Sender { Moving::Sent } else { Moving::Received };
         let subject = Arc::new(Subject::new(moving, None));
         let bar = Bar::follow(Arc::clone(&meter), Arc::clone(&subject), options.progress);
-        Report { options, role, peer, meter, subject, bar, items: Vec::new() }
+        Report { options, role, peer, meter, subject, bar, count: 0, last: None, items: Vec::new() }
     }
 
     /// Counts bytes of an item.
@@ -120,7 +136,7 @@ impl<'a> Report<'a> {
         let done = self.meter.sent() + self.meter.received();
         let more = if items > 1 { format!(" (and {} more)", items - 1) } else { String::new() };
         let label = if name.is_empty() { String::new() } else { format!("{}{more} ", short(name)) };
-        self.subject.is(label, bytes.map(|bytes| done + bytes));
+        self.subject.is(label, bytes.map(|bytes| done.saturating_add(bytes)));
     }
 
     /// An item is where it should be.
@@ -131,16 +147,20 @@ impl<'a> Report<'a> {
             let path = item.path.as_ref().map(|path| format!(" as '{}'", path.display())).unwrap_or_default();
             format!("{what} {name}, {} bytes{path}", item.bytes)
         });
-        self.items.push(item);
+        self.count += 1;
+        if self.options.connection.stats == Some(Statistics::Json) {
+            self.items.push(item.clone());
+        }
+        self.last = Some(item);
     }
 
-    /// It is over, and `is_done` if nothing failed; `is_confirmed` says whether the receiver has said that it has
-    /// everything.
-    pub(super) fn end(mut self, is_done: bool, is_confirmed: bool) {
-        if is_done {
-            let what = match &self.items[..] {
-                [item] => item.name.as_deref().map(|name| format!("{} ", short(name))).unwrap_or_default(),
-                items => format!("{} items ", items.len()),
+    /// It is over.
+    pub(super) fn end(mut self, outcome: Outcome) {
+        if outcome != Outcome::Failed {
+            let what = match self.last.take().and_then(|item| item.name) {
+                Some(name) if self.count == 1 => format!("{} ", short(&name)),
+                _ if self.count == 1 => String::new(),
+                _ => format!("{} items ", self.count),
             };
             self.subject.is(format!("{what}done: "), Some(self.meter.sent() + self.meter.received()));
         }
@@ -148,14 +168,14 @@ impl<'a> Report<'a> {
         match self.options.connection.stats {
             None => {}
             Some(Statistics::Text) => {
-                let many = if self.items.len() == 1 { "" } else { "s" };
-                stderr::say(&format!("{} item{many}, {}", self.items.len(), self.meter));
+                let many = if self.count == 1 { "" } else { "s" };
+                stderr::say(&format!("{} item{many}, {}", self.count, self.meter));
             }
-            Some(Statistics::Json) => stderr::show(&self.json(is_confirmed)),
+            Some(Statistics::Json) => stderr::show(&self.json(outcome)),
         }
     }
 
-    fn json(&self, is_confirmed: bool) -> String {
+    fn json(&self, outcome: Outcome) -> String {
         let item = |item: &Arrived| {
             let path = item.path.as_ref().map(|path| path.to_string_lossy());
             json!({ "name": item.name, "bytes": item.bytes, "path": path })
@@ -166,7 +186,7 @@ impl<'a> Report<'a> {
             "sent": self.meter.sent(),
             "received": self.meter.received(),
             "seconds": self.meter.elapsed().as_secs_f64(),
-            "confirmed": is_confirmed,
+            "confirmed": outcome == Outcome::Confirmed,
             "peer": self.peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })),
         });
         format!("{line}\n")

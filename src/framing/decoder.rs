@@ -15,6 +15,8 @@ const LONGEST_HEADER: usize = 4096;
 pub struct Decoder {
     framing: Framing,
     largest: usize,
+    /// Is a carriage return before a newline a part of the line?
+    keeps_returns: bool,
     buffer: Vec<u8>,
     /// Where in the buffer the next frame begins.
     start: usize,
@@ -35,7 +37,14 @@ impl Decoder {
     /// For messages of at most `largest` bytes.
     #[must_use]
     pub fn new(framing: Framing, largest: usize) -> Self {
-        Decoder { framing, largest, buffer: Vec::new(), start: 0, searched: 0, before: 0 }
+        Decoder { framing, largest, keeps_returns: false, buffer: Vec::new(), start: 0, searched: 0, before: 0 }
+    }
+
+    /// For lines that nobody called a framing: nothing in them is changed.
+    #[must_use]
+    pub fn keeping_returns(mut self) -> Self {
+        self.keeps_returns = true;
+        self
     }
 
     /// Takes the next bytes of the stream.
@@ -57,7 +66,7 @@ impl Decoder {
             Framing::Length(field) => self.after_length(field)?,
             Framing::Varint => self.after_varint()?,
             Framing::Lines => self.until(b"\n")?.map(|(from, to, end)| {
-                let has_return = to > from && self.buffer[to - 1] == b'\r';
+                let has_return = !self.keeps_returns && to > from && self.buffer[to - 1] == b'\r';
                 (from, to - usize::from(has_return), end)
             }),
             Framing::Crlf => self.until(b"\r\n")?,

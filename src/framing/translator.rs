@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use data_encoding::{BASE64, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
-
 use super::{Decoder, Form, Framing};
 
 /// Makes the bytes of one side into those of the other, message by message.
@@ -28,7 +26,7 @@ pub struct Translator {
 enum Input {
     Framed(Decoder),
     Whole(Vec<u8>),
-    Text(Decoder, Encoding),
+    Text(Decoder, Form),
     Kept,
 }
 
@@ -59,8 +57,7 @@ impl Translator {
         let input = match input {
             Form::Framed(framing) => Input::Framed(Decoder::new(framing, largest)),
             Form::Whole => Input::Whole(Vec::new()),
-            Form::Base64 => Input::Text(lines(), BASE64),
-            Form::Hex => Input::Text(lines(), HEXLOWER_PERMISSIVE),
+            Form::Base64 | Form::Hex => Input::Text(lines(), input),
             Form::Kept => Input::Kept,
         };
         Translator {
@@ -112,6 +109,12 @@ impl Translator {
     #[must_use]
     pub fn has_enough(&self) -> bool {
         self.enough.is_some_and(|enough| self.count >= enough)
+    }
+
+    /// The greatest message that it takes.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        self.largest
     }
 
     /// Takes what was read; with [`Form::Kept`] that is one message, which may be empty.
@@ -207,14 +210,14 @@ impl Translator {
     }
 
     fn drain_from(&mut self, input: &mut Input, at_end: bool) -> Result<(), Problem> {
-        let (decoder, encoding) = match input {
+        let (decoder, form) = match input {
             Input::Framed(decoder) => (decoder, None),
-            Input::Text(decoder, encoding) => (decoder, Some(&*encoding)),
+            Input::Text(decoder, form) => (decoder, Some(*form)),
             Input::Whole(_) | Input::Kept => return Ok(()),
         };
         while !self.has_enough() {
             match decoder.next().map_err(|lie| Problem::Input(lie.to_string()))? {
-                Some(message) => self.decoded(message, encoding)?,
+                Some(message) => self.decoded(message, form)?,
                 None => break,
             }
         }
@@ -222,15 +225,15 @@ impl Translator {
             && !self.has_enough()
             && let Some(message) = decoder.finish().map_err(|lie| Problem::Input(lie.to_string()))?
         {
-            self.decoded(message, encoding)?;
+            self.decoded(message, form)?;
         }
         Ok(())
     }
 
-    fn decoded(&mut self, text: &[u8], encoding: Option<&Encoding>) -> Result<(), Problem> {
-        let Some(encoding) = encoding else { return self.message(text) };
+    fn decoded(&mut self, text: &[u8], form: Option<Form>) -> Result<(), Problem> {
+        let Some(form) = form else { return self.message(text) };
         let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.count + 1));
-        let message = encoding.decode(text).map_err(|error| wrong(error.to_string()))?;
+        let message = form.decode(text).map_err(wrong)?;
         if message.len() > self.largest {
             return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)));
         }
@@ -250,24 +253,10 @@ impl Translator {
             self.seen.push_back(message.to_vec());
         }
         let out = &mut self.outgoing.bytes;
-        match self.output {
-            Form::Framed(framing) => {
-                framing.encode(message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
-            }
-            Form::Whole | Form::Kept => out.extend_from_slice(message),
-            Form::Base64 => push_line(out, &BASE64, message),
-            Form::Hex => push_line(out, &HEXLOWER, message),
-        }
+        self.output.encode(message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
         self.outgoing.ends.push_back(self.outgoing.bytes.len());
         Ok(())
     }
-}
-
-fn push_line(out: &mut Vec<u8>, encoding: &Encoding, message: &[u8]) {
-    let start = out.len();
-    out.resize(start + encoding.encode_len(message.len()), 0);
-    encoding.encode_mut(message, &mut out[start..]);
-    out.push(b'\n');
 }
 
 impl fmt::Display for Problem {

@@ -3,9 +3,9 @@
 //! Each system has the same names behind one explicit list, which is the whole contract. Twins stay
 //! twins: who changes one looks at the other.
 #![allow(unsafe_code, reason = "system calls that no crate wraps; each has its SAFETY line")]
-#![cfg_attr(windows, allow(dead_code, reason = "the Windows twin does not connect yet"))]
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 #[cfg(unix)]
@@ -16,12 +16,19 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Access,               // permissions and group of a pipe we create
+    Child,                // a program that we started
+    Command,              // a program that we are to start
     Connection,           // a connection as a whole: what the peer has taken, what went wrong
     Connector,            // a server that we look for
+    Cutter,               // ends a connection that others have
+    HANDLES_HAVE_PATHS,   // can a child open a handle once more?
+    HAS_REMOTE_CLIENTS,   // can others reach our pipes from other computers?
+    HandedOver,           // sockets that a service manager has made for us
     HandleId,             // the number by which a child finds its end of an anonymous pipe
     INTERRUPT,            // what Ctrl-C is called
+    Link,                 // a connection, beside many others on one thread
     Listener,             // a pipe that we serve
+    Lookout,              // that thread's wait for all of them
     OwnedName,            // the name of such a pipe, ours to remove
     Place,                // where a pipe address leads on this system
     ReadyHandle,          // --ready-fd
@@ -29,6 +36,7 @@ pub(crate) use imp::{
     STDOUT_CLOSED_CODE,   // the exit code of a filter whose stdout has no reader
     Sink,                 // where a pump writes to
     Source,               // where a pump reads from, with what it took and could not deliver
+    Stdio,                // what its stdin and stdout are
     Stream,               // a connection before anything has moved
     Wake,                 // stops a pump
     become_command,       // this process goes on as another program
@@ -38,6 +46,7 @@ pub(crate) use imp::{
     die_of_closed_stdout, // end as filters do when stdout has no reader
     die_of_signal,        // end as if a signal had not been caught
     end_politely,         // asks a child to end
+    ends_within,          // does a child end in time?
     exit_code,            // a child's exit status as a shell says it
     find_elsewhere,       // a bare name that is served, but not where we look
     give_all,             // writes, waiting for room, for so long
@@ -50,13 +59,15 @@ pub(crate) use imp::{
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident
-    live_pipes,           // what could be connected to, as it is typed
+    mode_for,             // the mode of a pipe of which the user said nothing
     mode_of,              // a file's permission bits
     name_bytes,           // a file's name for a peer
     name_from,            // and from it
     nameless_file,        // a file that nobody sees yet, where there are such
+    notify_ready,         // tells it that clients can connect
     on_termination,       // calls back for the signals that ask us to end, Ctrl-C aside
     ordinary_permissions, // a new file's, if nobody says any
+    pipes,                // all named pipes that there are
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
     pump,                 // moves bytes until something ends it
@@ -84,6 +95,33 @@ pub(crate) struct Peer {
     pub(crate) group: u32,
     /// Process ID; unknown for a peer in another PID namespace.
     pub(crate) pid: Option<u32>,
+}
+
+/// Who may open a pipe that we create, and how it is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Access {
+    /// Permission bits of a socket or FIFO, exact whatever the umask; 0600 unless told.
+    pub(crate) permissions: Option<u32>,
+    /// The group that the file is given to.
+    pub(crate) group: Option<u32>,
+    /// Is the name taken over from a server that has it?
+    pub(crate) replace: bool,
+    /// What a pipe of Windows is made with.
+    pub(crate) instances: Instances,
+}
+
+/// How the instances of a named pipe are made on Windows.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(unix, expect(dead_code, reason = "permissions, a backlog, and buffers of each connection's own"))]
+pub(crate) struct Instances {
+    /// May others than this user open one?
+    pub(crate) others: bool,
+    /// May they come from other computers?
+    pub(crate) remote: bool,
+    /// How many clients there may be at once: there is no backlog.
+    pub(crate) most: Option<NonZeroUsize>,
+    /// Buffers, each way.
+    pub(crate) buffer_size: Option<usize>,
 }
 
 /// What came of a wait for a client.
@@ -130,6 +168,9 @@ pub(crate) trait Translate: Send {
     fn delivered(&mut self, count: usize);
     /// Have all come that are wanted?
     fn has_enough(&self) -> bool;
+    /// The greatest message that it takes.
+    #[cfg_attr(unix, expect(dead_code, reason = "the kernel has a limit"))]
+    fn largest(&self) -> usize;
 }
 
 /// Does a pipe itself keep messages apart? (.NET's `PipeTransmissionMode`.)
@@ -174,6 +215,91 @@ pub(crate) enum Stopped {
     Failed(io::Error),
 }
 
+/// A named pipe that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundPipe {
+    /// What it is called, without anything in front.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) path: String,
+    pub(crate) kind: PipeKind,
+    /// Is somebody there?
+    pub(crate) is_live: bool,
+    /// Whose it is: the server's user, or the file's.
+    pub(crate) user: Option<u32>,
+    /// The process that serves it, where we may see that.
+    pub(crate) pid: Option<u32>,
+    /// What that process runs.
+    pub(crate) program: Option<String>,
+    /// How many clients it has.
+    pub(crate) connections: usize,
+}
+
+/// What a named pipe is.
+#[cfg_attr(windows, expect(dead_code, reason = "'list' is not there yet"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PipeKind {
+    /// .NET would find it under its name.
+    Name,
+    /// Linux's abstract namespace.
+    Abstract,
+    /// A socket's file.
+    Socket,
+    /// A FIFO.
+    Fifo,
+}
+
+/// What came of taking what is there, without waiting.
+#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
+#[derive(Debug)]
+pub(crate) enum Took {
+    /// So many bytes, or a message of so many.
+    Some(usize),
+    /// Nothing is there now.
+    NotYet,
+    /// No more will come.
+    End,
+    /// Nor here; and not all that we gave may have been read.
+    Failed(io::Error),
+}
+
+/// What came of giving, without waiting.
+#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
+#[derive(Debug)]
+pub(crate) enum Gave {
+    /// So many bytes were taken.
+    Some(usize),
+    /// There is no room now.
+    Full,
+    /// Nobody reads there any more.
+    Closed,
+    /// The message is larger than any that it takes.
+    TooLong,
+    /// It cannot be written to.
+    Failed(io::Error),
+}
+
+/// What an end is watched for.
+#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wish {
+    /// There is something to be taken, or the end.
+    pub(crate) to_take: bool,
+    /// There is room for more.
+    pub(crate) to_give: bool,
+}
+
+/// What a look at an end has shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News {
+    /// There is something to be taken, or the end.
+    pub(crate) to_take: bool,
+    /// There is room for more.
+    pub(crate) to_give: bool,
+    /// The other side has gone.
+    pub(crate) closed: bool,
+}
+
 /// What one attempt to connect found.
 pub(crate) enum Attempt {
     /// A server took us, or will.
@@ -184,6 +310,7 @@ pub(crate) enum Attempt {
 
 /// What is at a pipe's place while there is no server to talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "no stale names and no FIFOs there"))]
 pub(crate) enum Seen {
     /// No such name.
     Nothing,

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Manner, PipeAddress, PipeStream, Waited};
-use crate::os::{self, Accepted, Access, Mode, OwnedName, Sink, Wake};
+use super::{Manner, PeerRule, PipeAddress, PipeStream, Waited};
+use crate::os::{self, Accepted, Access, HandedOver, Instances, Mode, OwnedName, Sink, Wake};
 
 /// A pipe that we serve. Its name is removed on drop, if it is still ours.
 #[derive(Debug)]
@@ -26,10 +26,14 @@ impl Listener {
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
+        let others = manner.rule != PeerRule::same_user();
+        let instances = Instances { others, buffer_size: manner.buffer_size, ..access.instances };
+        let access = Access { instances, ..access };
         Ok(Listener {
             inner: os::Listener::bind(
                 &address.place()?,
                 manner.mode.unwrap_or(Mode::Byte),
+                manner.way(),
                 manner.fifo_way(),
                 access,
                 many,
@@ -37,6 +41,20 @@ impl Listener {
             )?,
             manner,
         })
+    }
+
+    /// Takes over the socket that was made for us at `address`, or under its bare name. With what to call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` where no such socket was handed over.
+    pub(crate) fn inherited(handed: HandedOver, address: &PipeAddress, manner: Manner) -> io::Result<(Self, String)> {
+        let called = match address {
+            PipeAddress::Name(name) => name.to_str(),
+            _ => None,
+        };
+        let mode = manner.mode.unwrap_or(Mode::Byte);
+        let (inner, what) = os::Listener::inherited(handed, &address.place()?, called, mode)?;
+        Ok((Listener { inner, manner }, what))
     }
 
     /// Is it a FIFO, which all its clients share?
@@ -70,6 +88,26 @@ impl Listener {
                 Err(refusal) => refused(refusal),
             }
         }
+    }
+
+    /// A client that is there already and may talk to us. One that may not is closed and told to `refused`.
+    ///
+    /// # Errors
+    /// `ResourceBusy` where it has to wait until a file descriptor is free.
+    pub(crate) fn take_waiting(&self, refused: impl FnOnce(io::Error)) -> io::Result<Option<PipeStream>> {
+        let Some(stream) = self.inner.take_waiting()? else { return Ok(None) };
+        match PipeStream::checked(stream, &self.manner) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(refusal) => {
+                refused(refusal);
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the lookout watches.
+    pub(crate) fn entrance(&self) -> &os::Listener {
+        &self.inner
     }
 }
 

@@ -13,4 +13,4 @@ pub(crate) use direction::Direction;
 pub(crate) use listener::Listener;
 pub(crate) use manner::Manner;
 pub(crate) use peer::PeerRule;
-pub(crate) use stream::{PipeEnds, PipeStream, Seek, Waited, peer_name};
+pub(crate) use stream::{COMING_BACK, PipeEnds, PipeStream, Seek, Waited, peer_name};

@@ -1,16 +1,18 @@
 //! A connection whose peer may talk to us, and the wait for a server.
 
 use std::io;
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Direction, Manner, PeerRule, PipeAddress};
-use crate::os::{Attempt, Connection, Connector, Mode, OneWay, Peer, Seen, Sink, Source, Stream};
+use crate::os::{Attempt, Connection, Connector, Cutter, Link, Mode, OneWay, Peer, Seen, Sink, Source, Stdio, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
 /// so long that it costs nothing.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(15));
+
+/// The pauses before a connection that was lost is made again.
+pub(crate) const COMING_BACK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// After this long the user is told what we wait for.
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
@@ -41,13 +43,20 @@ pub(crate) struct PipeStream {
 pub(crate) struct Seek {
     connector: Connector,
     manner: Manner,
+    pauses: (Duration, Duration),
 }
 
 impl Seek {
     /// Begins to look for the server at `address`. For handles that we inherited this has to come before
     /// anything else is opened that could get their numbers.
     pub(crate) fn new(address: &PipeAddress, manner: Manner) -> io::Result<Self> {
-        Ok(Seek { connector: Connector::new(address.place()?, manner.mode, manner.way(), manner.fifo_way())?, manner })
+        let connector = Connector::new(address.place()?, manner.mode, manner.way(), manner.fifo_way())?;
+        Ok(Seek { connector, manner, pauses: PAUSES })
+    }
+
+    /// Looks less often: for a server that has gone and may be long in coming back.
+    pub(crate) fn unhurried(self) -> Self {
+        Seek { pauses: COMING_BACK, ..self }
     }
 
     /// Tries once, without ever waiting: what is to be seen where there is nobody to talk to yet.
@@ -75,7 +84,7 @@ impl Seek {
         mut waiting: impl FnMut(Seen),
     ) -> io::Result<Waited> {
         let start = Instant::now();
-        let mut pause = PAUSES.0;
+        let mut pause = self.pauses.0;
         let mut told = false;
         loop {
             let seen = match self.attempt()? {
@@ -96,7 +105,7 @@ impl Seek {
                 Some(_) => {}
                 None => thread::sleep(sleep),
             }
-            pause = (pause * 2).min(PAUSES.1);
+            pause = (pause * 2).min(self.pauses.1);
         }
     }
 }
@@ -127,9 +136,13 @@ impl PipeStream {
         Ok(PipeStream { stream, peer, direction })
     }
 
-    /// Does the pipe keep messages apart?
-    pub(crate) fn mode(&self) -> Mode {
+    fn mode(&self) -> Mode {
         self.stream.mode()
+    }
+
+    /// Can it be given to a program as it is? Programs do not expect messages where they have bytes.
+    pub(crate) fn fits_programs(&self) -> bool {
+        self.mode() == Mode::Byte && self.stream.fits_programs()
     }
 
     /// Ends the half that the direction has no use for, as .NET does after the connection.
@@ -149,6 +162,19 @@ impl PipeStream {
         let (direction, mode) = (self.direction, self.stream.mode());
         let (source, sink, connection) = self.stream.into_ends();
         PipeEnds { source, sink, mode, connection, direction }
+    }
+
+    /// What ends the connection later, whoever has it by then.
+    pub(crate) fn cutter(&self) -> io::Result<Cutter> {
+        self.stream.cutter()
+    }
+
+    /// The connection for a thread that has many; with `tell` the unused half is ended at once.
+    pub(crate) fn into_link(self, tell: bool) -> io::Result<Link> {
+        if tell {
+            self.end_unused_half();
+        }
+        self.stream.into_link()
     }
 
     /// The pipe as a program's stdin and stdout.

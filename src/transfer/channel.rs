@@ -106,7 +106,7 @@ impl Channel {
     /// Says a record without words, and `file` itself with it.
     pub(crate) fn give_file(&mut self, record: Record, file: &File) -> Result<(), Trouble> {
         let Some(sink) = &self.sink else { return Err(Trouble::Gone) };
-        os::give_file(sink, &record.head(0), file).map_err(not_said)
+        os::give_file(sink, &record.head(0), file, self.patience).map_err(not_said)
     }
 
     /// Hears such a record: the file.

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::Trouble;
 use super::wire::{Item, ItemKind};
 use crate::os::{self, Sink, Source, Stopped};
+use crate::pipe::Direction;
 
 /// A text is given away in such pieces.
 const PIECE: usize = 256 * 1024;
@@ -81,11 +82,16 @@ impl Content {
     }
 
     /// Opens it, now that somebody wants it.
-    pub(super) fn open(&self) -> Result<Body<'_>, Trouble> {
+    pub(super) fn open(&self, patience: Option<Duration>) -> Result<Body<'_>, Trouble> {
         let item = |kind, size| Item { size, ..Item::unknown(kind) };
         let (item, bytes) = match self {
             Content::Text(text) => (item(ItemKind::Text, Some(text.len() as u64)), Bytes::Memory(text.as_bytes())),
             Content::Stdin => (item(ItemKind::Stream, None), Bytes::Stream(Source::stdin())),
+            Content::File(path) if os::is_pipe(path) => {
+                let name = path.file_name().map(os::name_bytes).unwrap_or_default();
+                let source = super::ends_of_pipe(path, Direction::In, patience)?.source.ok_or(Trouble::Gone)?;
+                (Item { name, ..item(ItemKind::File, None) }, Bytes::Stream(source))
+            }
             Content::File(path) => {
                 let failed = |error| Trouble::with("could not send", &self.name(), error);
                 let file = File::open(path).map_err(failed)?;

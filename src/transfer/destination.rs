@@ -10,6 +10,7 @@ use super::Trouble;
 use super::landing::{self, Landing};
 use super::wire::{Item, ItemKind};
 use crate::os::{self, Sink, Stopped, directory_of};
+use crate::pipe::Direction;
 
 /// Where received items go.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) enum Spot<'a> {
     /// A file that will be there whole, or not at all.
     Whole { landing: Landing, name: String, preserves: bool },
     /// A device or a FIFO, which takes what comes.
-    Straight { sink: Sink, path: PathBuf },
+    Straight { sink: Sink, path: PathBuf, patience: Option<Duration> },
 }
 
 impl Destination {
@@ -111,8 +112,8 @@ impl Destination {
             }
             Kind::File { path, is_taken } => {
                 *is_taken = true;
-                if let Some(sink) = special_file(path)? {
-                    return Ok(Spot::Straight { sink, path: path.clone() });
+                if let Some(sink) = special_file(path, self.patience)? {
+                    return Ok(Spot::Straight { sink, path: path.clone(), patience: self.patience });
                 }
                 (path.clone(), path.display().to_string())
             }
@@ -161,14 +162,16 @@ impl Spot<'_> {
             Spot::Whole { landing, name, .. } => {
                 landing.write(bytes).map_err(|error| Trouble::with("could not write to", name, error))
             }
-            Spot::Straight { sink, path } => give(sink, bytes, None, &path.display().to_string()),
+            Spot::Straight { sink, path, patience } => {
+                give(sink, bytes, *patience, |stopped| not_written(stopped, path))
+            }
             Spot::Stdout { sink, is_terminal, ends_in_newline, patience } => {
                 if *is_terminal && is_binary(bytes) {
                     let why = io::Error::other("it is a terminal, and this is no text: '-o FILE' keeps it");
                     return Err(Trouble::with("could not write to", "stdout", why));
                 }
                 *ends_in_newline = bytes.ends_with(b"\n");
-                give(sink, bytes, *patience, "stdout")
+                give(sink, bytes, *patience, Trouble::at_stdout)
             }
         }
     }
@@ -183,33 +186,40 @@ impl Spot<'_> {
             Spot::Straight { path, .. } => Ok(Some(path)),
             // Else the prompt would stand behind the text.
             Spot::Stdout { sink, is_terminal: true, ends_in_newline: false, patience } => {
-                give(sink, b"\n", patience, "stdout").map(|()| None)
+                give(sink, b"\n", patience, Trouble::at_stdout).map(|()| None)
             }
             Spot::Stdout { .. } => Ok(None),
         }
     }
 }
 
-fn give(sink: &mut Sink, bytes: &[u8], patience: Option<Duration>, name: &str) -> Result<(), Trouble> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    os::give_all(sink, bytes, patience, &|_| {}).map_err(|stopped| match stopped {
+fn give(
+    sink: &mut Sink,
+    bytes: &[u8],
+    patience: Option<Duration>,
+    in_words: impl FnOnce(Stopped) -> Trouble,
+) -> Result<(), Trouble> {
+    if bytes.is_empty() { Ok(()) } else { os::give_all(sink, bytes, patience, &|_| {}).map_err(in_words) }
+}
+
+fn not_written(stopped: Stopped, path: &Path) -> Trouble {
+    let failed = |error| Trouble::with("could not write to", &path.display().to_string(), error);
+    match stopped {
         Stopped::TimedOut => Trouble::Silent,
-        Stopped::Closed if name == "stdout" => Trouble::StdoutClosed,
-        Stopped::Closed | Stopped::Ended => Trouble::with("could not write to", name, io::ErrorKind::BrokenPipe.into()),
-        Stopped::Failed(error) => Trouble::with("could not write to", name, error),
-    })
+        Stopped::Closed | Stopped::Ended => failed(io::ErrorKind::BrokenPipe.into()),
+        Stopped::Failed(error) => failed(error),
+    }
 }
 
 /// Opens what is there, if it is neither a file nor nothing: that is written to and never replaced.
-fn special_file(path: &Path) -> Result<Option<Sink>, Trouble> {
+fn special_file(path: &Path, patience: Option<Duration>) -> Result<Option<Sink>, Trouble> {
+    if os::is_pipe(path) {
+        let sink = super::ends_of_pipe(path, Direction::Out, patience)?.sink;
+        return sink.ok_or(Trouble::Gone).map(Some);
+    }
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        let opened = OpenOptions::new().write(true).open(path);
-        return match opened {
-            Ok(file) => Ok(Some(Sink::file(file))),
-            Err(error) => Err(Trouble::with("could not write to", &path.display().to_string(), error)),
-        };
+        let opened = OpenOptions::new().write(true).open(path).map(|file| Some(Sink::file(file)));
+        return opened.map_err(|error| Trouble::with("could not write to", &path.display().to_string(), error));
     }
     Ok(None)
 }
@@ -234,7 +244,9 @@ fn safe_name(said: &[u8]) -> Result<OsString, Trouble> {
 
 /// What a terminal would do something with, instead of showing it.
 fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().any(|&byte| (byte < 0x20 && !b"\t\n\r\x0c".contains(&byte)) || byte == 0x7f)
+    let is_control = |byte: u8| (byte < 0x20 && !b"\t\n\r\x0c".contains(&byte)) || byte == 0x7f;
+    // And those that UTF-8 writes with two bytes.
+    bytes.iter().any(|&byte| is_control(byte)) || bytes.windows(2).any(|two| two[0] == 0xc2 && two[1] < 0xa0)
 }
 
 #[cfg(test)]
@@ -256,7 +268,7 @@ mod tests {
     #[test]
     fn a_terminal_is_not_to_be_harmed() {
         assert!(!is_binary("plain\ttext\r\n\u{e4}".as_bytes()));
-        for bytes in [&b"\x1b[31m"[..], b"\0", b"a\x7f", b"\x08"] {
+        for bytes in [&b"\x1b[31m"[..], b"\0", b"a\x7f", b"\x08", "\u{9b}31m".as_bytes()] {
             assert!(is_binary(bytes));
         }
     }

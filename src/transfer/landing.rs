@@ -52,15 +52,17 @@ impl Landing {
     /// # Errors
     /// `AlreadyExists`, and whatever keeps a file from being made in that directory.
     pub(super) fn begin(target: &Path, replaces: bool, sparse: bool) -> io::Result<Self> {
-        if !replaces && fs::symlink_metadata(target).is_ok() {
-            return Err(already_there());
+        match fs::symlink_metadata(target) {
+            Ok(found) if found.is_dir() => return Err(io::Error::other("a directory is there")),
+            Ok(_) if !replaces => return Err(already_there()),
+            _ => {}
         }
         let landing = |file, temporary| Landing { file, target: target.to_owned(), replaces, sparse, temporary };
         if let Some(file) = os::nameless_file(directory_of(target))? {
             return Ok(landing(file, None));
         }
         let (prefix, mut builder) = (prefix(target), Builder::new());
-        let (file, path) = named(&mut builder, &prefix).tempfile_in(directory_of(target))?.into_parts();
+        let (file, path) = named(&mut builder, &prefix).tempfile_in(directory_of(target)).map_err(plain)?.into_parts();
         Ok(landing(file, Some(Temporary::new(path))))
     }
 
@@ -81,7 +83,8 @@ impl Landing {
 
     /// Becomes `source`, all `size` bytes of it, without a byte being copied: can that be had?
     pub(super) fn becomes(&mut self, source: &File, size: u64) -> io::Result<bool> {
-        if !os::clone_file(source, &self.file) {
+        // No file is as large, whatever a peer says.
+        if i64::try_from(size).is_err() || !os::clone_file(source, &self.file) {
             return Ok(false);
         }
         self.sparse = false;
@@ -131,7 +134,8 @@ impl Landing {
         }
         let (prefix, mut builder) = (prefix(&self.target), Builder::new());
         let give = |path: &Path| os::give_name(&self.file, path);
-        let path = named(&mut builder, &prefix).make_in(directory_of(&self.target), give)?.into_temp_path();
+        let path =
+            named(&mut builder, &prefix).make_in(directory_of(&self.target), give).map_err(plain)?.into_temp_path();
         let Temporary { path, .. } = Temporary::new(path);
         path.persist(&self.target).map_err(|error| error.error)
     }
@@ -143,6 +147,12 @@ fn named<'a, 'b>(builder: &'a mut Builder<'b, 'static>, prefix: &'b OsStr) -> &'
         builder.permissions(permissions);
     }
     builder
+}
+
+/// The system's own error, which tempfile wraps up with a path that nobody knows.
+fn plain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    inner.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// The beginning of a temporary name, which is to fit where its target fits.

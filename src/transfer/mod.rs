@@ -19,6 +19,8 @@ mod sender;
 pub mod wire;
 
 use std::io;
+use std::path::Path;
+use std::time::Duration;
 
 pub(crate) use channel::Channel;
 pub(crate) use content::Content;
@@ -29,6 +31,8 @@ pub(crate) use receiver::{Onlooker, Receiver};
 pub(crate) use sender::{Left, Sender};
 
 use crate::exit::reason;
+use crate::os::Stopped;
+use crate::pipe::{Direction, Manner, PeerRule, PipeAddress, PipeEnds, Seek, Waited};
 
 /// What kept a transfer from its end.
 #[derive(Debug)]
@@ -55,6 +59,15 @@ impl Trouble {
         Trouble::Here(format!("{what} '{name}'"), error)
     }
 
+    /// Why something could not be written to our stdout.
+    pub(crate) fn at_stdout(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::TimedOut => Trouble::Silent,
+            Stopped::Closed | Stopped::Ended => Trouble::StdoutClosed,
+            Stopped::Failed(error) => Trouble::with("could not write to", "stdout", error),
+        }
+    }
+
     /// What is wrong here, for the user at the other side.
     pub(crate) fn for_peer(&self) -> Option<String> {
         match self {
@@ -70,6 +83,18 @@ impl Trouble {
 impl From<wire::Nonsense> for Trouble {
     fn from(nonsense: wire::Nonsense) -> Self {
         Trouble::Nonsense(nonsense.0)
+    }
+}
+
+/// The ends of a FIFO or a socket that is a file like others to whoever names it, once somebody is at its other end.
+fn ends_of_pipe(path: &Path, direction: Direction, patience: Option<Duration>) -> Result<PipeEnds, Trouble> {
+    let manner = Manner { direction: Some(direction), guess: None, mode: None, rule: PeerRule::Any, buffer_size: None };
+    let seek = Seek::new(&PipeAddress::Path(path.to_owned()), manner);
+    match seek.and_then(|seek| seek.connect(patience, None, |_| {})) {
+        Ok(Waited::Found(pipe)) => Ok(pipe.into_ends(true)),
+        Ok(Waited::Woken | Waited::NobodyReads) => Err(Trouble::Gone),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Trouble::Silent),
+        Err(error) => Err(Trouble::with("could not open", &path.display().to_string(), error)),
     }
 }
 

@@ -71,7 +71,7 @@ impl PlainSender {
     }
 
     fn pass_on(&mut self, content: &Content, count: &dyn Fn(usize)) -> Result<u64, Trouble> {
-        let (mut body, mut total) = (content.open()?, 0);
+        let (mut body, mut total) = (content.open(self.patience)?, 0);
         loop {
             let bytes = body.next(self.channel.sink(), self.patience)?;
             if bytes.is_empty() {
@@ -89,18 +89,24 @@ impl PlainSender {
         let mut framed = Vec::new();
         let words = match self.apart {
             Apart::Framed(framing) => {
-                framing.encode(&message, &mut framed).map_err(|why| refused(content, format!("it {why}")))?;
+                // A line is its message and its end.
+                let is_line = framing == Framing::Lines;
+                let message = message.strip_suffix(b"\n").filter(|_| is_line).unwrap_or(&message);
+                framing.encode(message, &mut framed).map_err(|why| refused(content, format!("it {why}")))?;
                 &framed
             }
             Apart::Kept | Apart::Raw => &message,
         };
-        self.channel.say(words)?;
+        self.channel.say(words).map_err(|trouble| match trouble {
+            Trouble::Here(_, error) => Trouble::with("could not send", &content.name(), error),
+            trouble => trouble,
+        })?;
         count(message.len());
         Ok(message.len() as u64)
     }
 
     fn whole(&mut self, content: &Content) -> Result<Vec<u8>, Trouble> {
-        let (mut body, mut message) = (content.open()?, Vec::new());
+        let (mut body, mut message) = (content.open(self.patience)?, Vec::new());
         loop {
             let bytes = body.next(self.channel.sink(), self.patience)?;
             if bytes.is_empty() {
@@ -139,6 +145,11 @@ impl PlainReceiver {
             Apart::Raw | Apart::Kept => None,
         };
         PlainReceiver { channel, apart, largest, decoder, is_over: false }
+    }
+
+    /// Leaves, and has the peer learn that what it sent besides was not read.
+    pub(crate) fn wants_no_more(&self) {
+        self.channel.leave_abruptly();
     }
 
     /// Receives the next item, the so many-th, to `destination`; nothing where there are no more.

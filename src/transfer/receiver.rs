@@ -49,9 +49,8 @@ impl Receiver {
             },
         };
         if self.channel.speaks() {
-            let said = self.channel.say_record(Record::Answer, &answer.bytes());
             // The sender may have gone. What it sent is there all the same.
-            let _ = said;
+            let _ = self.channel.say_record(Record::Answer, &answer.bytes());
         }
         received
     }
@@ -107,8 +106,12 @@ impl Receiver {
                     self.channel.say_record(Record::Chunks, &[])?;
                     return Ok(false);
                 }
-                // It ends too early: the sender is asked to look, and finds that it has changed.
-                None | Some(0) => return self.copied(size, 0, count).map(|()| false),
+                None | Some(0) => {
+                    // It ends too early: the sender is asked to look, and finds that it has changed.
+                    self.copied(size, 0, count)?;
+                    self.hear_end(size)?;
+                    return Err(Trouble::Nonsense("a file that ended too early".into()));
+                }
                 Some(step) => {
                     done += step as u64;
                     self.copied(done, step as u64, count)?;
@@ -138,7 +141,7 @@ impl Receiver {
     fn fill(&mut self, spot: &mut Spot<'_>, count: &dyn Fn(usize)) -> Result<u64, Trouble> {
         let mut tally = Tally::default();
         loop {
-            match self.channel.hear_head(None)? {
+            match self.channel.hear_head(spot.sink())? {
                 None => return Err(Trouble::Gone),
                 Some((Record::Data, length)) => self.pass_on(length, spot, &mut tally, count)?,
                 Some((Record::End, length)) => {
@@ -165,7 +168,7 @@ impl Receiver {
         count: &dyn Fn(usize),
     ) -> Result<(), Trouble> {
         while length > 0 {
-            let heard = self.channel.hear(None)?.ok_or(Trouble::Gone)?;
+            let heard = self.channel.hear(spot.sink())?.ok_or(Trouble::Gone)?;
             let piece = &heard[..heard.len().min(length)];
             tally.add(piece);
             spot.write(piece)?;

@@ -71,7 +71,7 @@ impl Sender {
     }
 
     fn tell(&mut self, content: &Content, left: Left, count: &dyn Fn(usize)) -> Result<u64, Trouble> {
-        let mut body = content.open()?;
+        let mut body = content.open(self.patience)?;
         (body.item.items_left, body.item.bytes_left) = (left.items, left.bytes);
         body.item.offered = self.hands_files && body.file().is_some();
         self.channel.say_record(Record::Item, &body.item.bytes())?;

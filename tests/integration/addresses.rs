@@ -1,5 +1,6 @@
 //! What a pipe address leads to. The grammar itself is tested beside its parser.
 
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 
 use crate::harness::Scratch;
@@ -15,12 +16,17 @@ fn meets(scratch: &Scratch, name: impl AsRef<std::ffi::OsStr>, connected: impl A
 #[test]
 fn every_spelling_of_a_name_is_the_same_pipe() {
     let scratch = Scratch::new();
+    for connected in [r"\\.\pipe\jobs", "//./pipe/jobs", r"\\?\pipe\jobs", "npipe:////./pipe/jobs"] {
+        meets(&scratch, "jobs", connected);
+    }
+}
+
+#[cfg(unix)] // a name is a file's there
+#[test]
+fn the_file_of_a_name_is_the_same_pipe() {
+    let scratch = Scratch::new();
     let file = scratch.socket("jobs");
     for connected in [
-        r"\\.\pipe\jobs",
-        "//./pipe/jobs",
-        r"\\?\pipe\jobs",
-        "npipe:////./pipe/jobs",
         file.to_str().unwrap(),
         "./CoreFxPipe_jobs",
         "unix:CoreFxPipe_jobs",
@@ -31,6 +37,7 @@ fn every_spelling_of_a_name_is_the_same_pipe() {
     }
 }
 
+#[cfg(unix)] // pipes that are files
 #[test]
 fn paths_and_abstract_names_are_served() {
     let scratch = Scratch::new();
@@ -39,6 +46,7 @@ fn paths_and_abstract_names_are_served() {
     meets(&scratch, &unique, format!("unix:abstract={}", &unique[1..]));
 }
 
+#[cfg(unix)] // Windows' names are UTF-16
 #[test]
 fn a_name_need_not_be_text() {
     let scratch = Scratch::new();
@@ -48,6 +56,7 @@ fn a_name_need_not_be_text() {
     server.end().ok().out("hi");
 }
 
+#[cfg(unix)] // Windows refuses others: windows.rs
 #[test]
 fn what_cannot_be_a_pipe_here_is_a_usage_error() {
     let scratch = Scratch::new();
@@ -68,6 +77,7 @@ fn what_cannot_be_a_pipe_here_is_a_usage_error() {
     }
 }
 
+#[cfg(unix)] // a limit of sockets
 #[test]
 fn names_of_the_greatest_length_meet() {
     let scratch = Scratch::new();
@@ -78,6 +88,7 @@ fn names_of_the_greatest_length_meet() {
     assert!(error.contains("2 more than"), "{error}");
 }
 
+#[cfg(unix)] // names are no files on Windows
 #[test]
 fn without_tmpdir_a_name_is_in_tmp() {
     let scratch = Scratch::new();

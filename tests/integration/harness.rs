@@ -2,23 +2,26 @@
 //! sleeps for a result; a watchdog ends what hangs, and a failure names the side.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tempfile::TempDir;
 
+#[cfg(unix)]
+#[path = "harness/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "harness/windows.rs"]
+mod system;
+
+pub use system::*;
+
 /// No test takes as long, even on a busy machine.
-const WATCHDOG: Duration = Duration::from_secs(90);
+pub const WATCHDOG: Duration = Duration::from_secs(90);
 
 pub const PIPETOOL: &str = env!("CARGO_BIN_EXE_pipetool");
 
@@ -36,6 +39,7 @@ impl Scratch {
         self.directory.path().join(name)
     }
 
+    #[cfg(unix)]
     /// Where the socket of the pipe NAME is.
     pub fn socket(&self, name: &str) -> PathBuf {
         self.path(&format!("CoreFxPipe_{name}"))
@@ -55,12 +59,16 @@ impl Scratch {
     /// Any program, in this directory.
     pub fn program<A: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = A>) -> Starter {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.directory.path()).env("TMPDIR", self.directory.path());
+        command
+            .args(arguments.into_iter().map(|argument| address(argument.as_ref())))
+            .current_dir(self.directory.path())
+            .env("TMPDIR", self.directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let name = format!("{} {:?}", Path::new(program).file_name().unwrap().display(), command.get_args());
         Starter { name, command }
     }
 
+    #[cfg(unix)]
     /// `sh -c SCRIPT`, where `$PIPETOOL` is the program.
     pub fn shell(&self, script: &str) -> Starter {
         self.program("bash", ["-c", script]).env("PIPETOOL", PIPETOOL)
@@ -109,11 +117,13 @@ impl Starter {
         self
     }
 
+    #[cfg(unix)]
     pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(key, value);
         self
     }
 
+    #[cfg(unix)]
     pub fn without_env(mut self, key: &str) -> Self {
         self.command.env_remove(key);
         self
@@ -149,7 +159,7 @@ impl Starter {
 pub struct Side {
     pub name: String,
     pub child: Child,
-    stdin: Option<ChildStdin>,
+    pub stdin: Option<ChildStdin>,
     out: Collected,
     err: Collected,
 }
@@ -161,7 +171,7 @@ pub struct Ended {
     pub signal: Option<i32>,
     pub out: Vec<u8>,
     pub err: String,
-    name: String,
+    pub name: String,
 }
 
 impl Side {
@@ -180,21 +190,14 @@ impl Side {
         written.unwrap_or_else(|error| panic!("{}: its stdin: {error}", self.name));
     }
 
-    /// A second handle of its open stdin.
-    pub fn stdin_handle(&self) -> OwnedFd {
-        self.stdin.as_ref().expect("an open stdin").as_fd().try_clone_to_owned().unwrap()
-    }
-
-    /// Waits until it has taken all of its open stdin and handed it on: then it sleeps again.
-    pub fn has_passed_on_its_stdin(&self) {
-        let stdin = self.stdin.as_ref().expect("an open stdin");
-        until("its stdin to be passed on", || {
-            rustix::io::ioctl_fionread(stdin).unwrap() == 0 && is_asleep(self.child.id())
-        });
-    }
-
+    #[cfg(unix)]
     pub fn has_printed(&self, bytes: impl AsRef<[u8]>) -> bool {
         self.out.contains(bytes.as_ref())
+    }
+
+    #[cfg(unix)]
+    pub fn has_said(&self, text: &str) -> bool {
+        self.err.contains(text.as_bytes())
     }
 
     /// Has it closed its stdout?
@@ -211,14 +214,7 @@ impl Side {
         drop(self.stdin.take().expect("an open stdin"));
     }
 
-    pub fn signal(&self, signal: Signal) {
-        kill(self.pid(), signal).unwrap();
-    }
-
-    pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
+    #[cfg(unix)]
     /// Does it say that it serves?
     pub fn is_listening(&self) -> bool {
         self.err.contains(b"listening on")
@@ -232,20 +228,14 @@ impl Side {
 
     /// Waits for its end; what it left open of its stdin stays open until then.
     pub fn end(mut self) -> Ended {
-        let (done, is_done) = channel::<()>();
-        let pid = self.pid();
-        let watchdog = thread::spawn(move || match is_done.recv_timeout(WATCHDOG) {
-            Err(RecvTimeoutError::Timeout) => kill(pid, Signal::SIGKILL).is_ok(),
-            _ => false,
-        });
         let held = self.stdin.take();
-        let status = self.child.wait().unwrap();
-        drop((done, held));
+        let (status, was_hanging) = wait(&mut self.child);
+        drop(held);
         // A child of it may still hold its output open: what there is by now has to do.
-        assert!(!watchdog.join().unwrap(), "{} did not end; stderr: {}", self.name, self.err.so_far());
+        assert!(!was_hanging, "{} did not end; stderr: {}", self.name, self.err.so_far());
         let (out, err) = (self.out.all(), self.err.all());
         let err = String::from_utf8_lossy(&err).into_owned();
-        Ended { code: status.code(), signal: status.signal(), out, err, name: self.name.clone() }
+        Ended { code: status.code(), signal: signal_of(status), out, err, name: self.name.clone() }
     }
 }
 
@@ -266,12 +256,6 @@ impl Ended {
     #[track_caller]
     pub fn ok(self) -> Self {
         self.code(0)
-    }
-
-    #[track_caller]
-    pub fn killed_by(self, signal: Signal) -> Self {
-        assert_eq!(self.signal, Some(signal as i32), "{} ended with {:?}; stderr: {}", self.name, self.code, self.err);
-        self
     }
 
     #[track_caller]
@@ -346,6 +330,7 @@ impl Collected {
         assert!(so_far.contains(wanted), "{name}: waited for {text:?} (timeout: {}), got {got:?}", timeout.timed_out());
     }
 
+    #[cfg(unix)]
     fn contains(&self, wanted: &[u8]) -> bool {
         self.shared.0.lock().unwrap().contains(wanted)
     }
@@ -360,15 +345,6 @@ impl Collected {
         }
         std::mem::take(&mut self.shared.0.lock().unwrap().bytes)
     }
-}
-
-/// Are all threads of a process in state S?
-pub fn is_asleep(pid: u32) -> bool {
-    fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
-        // A thread that ends meanwhile was awake: look again.
-        let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
-        stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('S'))
-    })
 }
 
 /// Waits for a fact that no program tells: a file, a state in /proc.

@@ -45,7 +45,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["progress.rs"]),
     ("interprocess", &["os/"]),
     ("libc", &["os/", "exit.rs"]), // exit.rs: an errno, in a test
-    ("memchr", &["framing/"]),
+    ("memchr", &["framing/", "hub/"]),
     ("nix", &["os/"]),
     ("rustix", &["os/"]),
     ("serde_json", &["commands/"]),

@@ -126,6 +126,28 @@ fn wait_bounds_it() {
     assert_eq!(scratch.files(), ["silent"]);
 }
 
+/// Who is there already is met, however short the patience; and who says nothing is no obstacle for long.
+#[test]
+fn one_try_is_enough_where_somebody_waits() {
+    let scratch = Scratch::new();
+    for (waits, comes, out) in [
+        (["recv", "x", "-n", "1"], ["send", "-w", "0", "x"], "hi"),
+        (["send", "x", "-t", "hi"], ["recv", "-w", "0", "x"], ""),
+    ] {
+        let waiting = scratch.pipetool(waits).start();
+        is_served(&scratch, "x");
+        scratch.pipetool(comes).run("hi").ok();
+        waiting.end().ok().out(out);
+    }
+    let receiver = scratch.pipetool(["recv", "-k", "-n", "1", "x"]).start();
+    is_served(&scratch, "x");
+    let _silent = std::os::unix::net::UnixStream::connect(scratch.socket("x")).unwrap();
+    let sender = send(&scratch, "x", "hi");
+    receiver.says("has said nothing, and is let go");
+    sender.end().ok();
+    receiver.end().ok().out("hi");
+}
+
 #[test]
 fn what_is_waited_for_is_said() {
     let scratch = Scratch::new();

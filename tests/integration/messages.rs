@@ -1,11 +1,18 @@
 //! Messages: kept apart by the pipe itself (--mode message), or delimited in its bytes (--framing).
 
-use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+};
 
-use crate::harness::{Scratch, Starter, is_asleep, noise, until};
-use crate::peers::dotnet_server;
+use crate::harness::{MESSAGES, Scratch, Starter};
+#[cfg(unix)]
+use crate::{
+    harness::{is_asleep, noise, until},
+    peers::dotnet_server,
+};
 
 /// Every framing that the tests walk over, and a message that it can say.
 const FRAMINGS: [&str; 19] = [
@@ -33,11 +40,12 @@ const FRAMINGS: [&str; 19] = [
 #[test]
 fn a_message_pipe_keeps_messages_apart_and_empty_ones_too() {
     let scratch = Scratch::new();
-    for pipe in ["x", "./x", "@"] {
+    // Abstract names are Linux's.
+    for &pipe in if cfg!(unix) { &["x", "./x", "@"][..] } else { &["x"] } {
         let pipe = if pipe == "@" { format!("@{}", scratch.path("x").display()) } else { pipe.to_owned() };
         let server = scratch.serving(["-m", "message", "-x", &pipe], Starter::open_stdin);
-        // It finds the mode by itself.
-        let mut client = scratch.pipetool(["connect", &pipe]).open_stdin().start();
+        // On Unix it finds the mode by itself.
+        let mut client = scratch.pipetool([&["connect"], MESSAGES, &[&pipe]].concat()).open_stdin().start();
         client.write("one\n\nthree\n");
         server.prints("one\n\nthree\n");
         server.says(" #1 < 0 bytes");
@@ -51,6 +59,7 @@ fn a_message_pipe_keeps_messages_apart_and_empty_ones_too() {
     assert!(scratch.files().is_empty());
 }
 
+#[cfg(unix)]
 const PYTHON_ECHO: &str = r#"
 import array, socket
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); listener.bind("x"); listener.listen()
@@ -63,6 +72,7 @@ for length in 0, 5, 100_000:
 assert pipe.recv(1) == b""
 "#;
 
+#[cfg(unix)] // a Unix peer
 #[test]
 fn pythons_seqpacket_is_the_peer() {
     let scratch = Scratch::new();
@@ -73,6 +83,7 @@ fn pythons_seqpacket_is_the_peer() {
     echo.end().ok();
 }
 
+#[cfg(unix)] // Windows has no greatest message
 #[test]
 fn a_message_larger_than_the_kernel_takes_is_one_clear_error() {
     let scratch = Scratch::new();
@@ -87,6 +98,7 @@ fn a_message_larger_than_the_kernel_takes_is_one_clear_error() {
     assert!(server.end().ok().out == bytes);
 }
 
+#[cfg(unix)] // a socket as the peer; windows.rs has its like
 #[test]
 fn modes_that_do_not_fit_say_which_does() {
     let scratch = Scratch::new();
@@ -111,6 +123,7 @@ fn modes_that_do_not_fit_say_which_does() {
     }
 }
 
+#[cfg(unix)] // sockets
 #[test]
 fn datagrams_are_sent_one_a_message() {
     let scratch = Scratch::new();
@@ -137,6 +150,7 @@ fn every_framing_goes_there_and_back() {
 }
 
 /// A peer that sends byte by byte, and one that sends all at once.
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn however_the_kernel_cuts_them() {
     let scratch = Scratch::new();
@@ -157,6 +171,7 @@ fn however_the_kernel_cuts_them() {
     }
 }
 
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn a_lie_is_one_line_and_what_was_before_it_is_delivered() {
     let scratch = Scratch::new();
@@ -190,7 +205,7 @@ fn what_a_side_cannot_say_is_refused_and_never_split() {
     let server = scratch.server(["-f", "u8", "--stdio", "whole", "./x"]);
     let long = "x".repeat(300);
     let client = scratch.pipetool(["connect", "-f", "u8", "./x"]).run(format!("short\n{long}\n"));
-    client.code(1).one_line(&["could not write to './x': message 2 is 300 bytes long, which 'u8' cannot say"]);
+    client.code(1).one_line(&["could not write to '", "x': message 2 is 300 bytes long, which 'u8' cannot say"]);
     server.end().ok().out("short");
     let server = scratch.server(["-k", "-f", "u8", "./x"]);
     scratch
@@ -201,6 +216,7 @@ fn what_a_side_cannot_say_is_refused_and_never_split() {
     server.prints("hi\n");
 }
 
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn count_is_one_question_one_answer_and_out() {
     let scratch = Scratch::new();
@@ -229,6 +245,7 @@ fn count_is_one_question_one_answer_and_out() {
     server.end().code(1).out("1\n2\n").says(&["could not receive 3 messages from './y': the peer ended after 2"]);
 }
 
+#[cfg(unix)] // a Unix peer
 #[test]
 fn ssh_agent_answers_every_time() {
     let scratch = Scratch::new();
@@ -241,6 +258,7 @@ fn ssh_agent_answers_every_time() {
 }
 
 /// What .NET programs put on a pipe: BitConverter, StreamString, BinaryWriter, StreamWriter.
+#[cfg(unix)] // no .NET under Wine
 #[test]
 fn dotnet_delimits_in_the_same_ways() {
     let scratch = Scratch::new();
@@ -266,6 +284,7 @@ fn dotnet_delimits_in_the_same_ways() {
 }
 
 /// Models of protocols with a header: what they call a message goes there and comes back.
+#[cfg(unix)]
 const PYTHON_MODELS: &str = r#"
 import socket, struct, sys
 listener = socket.socket(socket.AF_UNIX); listener.bind("x"); listener.listen()
@@ -296,6 +315,7 @@ elif model == "netstring":
     pipe.sendall(b"0:,4:pong,")
 "#;
 
+#[cfg(unix)] // Unix peers
 #[test]
 fn headers_of_other_protocols() {
     let scratch = Scratch::new();
@@ -316,6 +336,7 @@ fn headers_of_other_protocols() {
 }
 
 /// The editor listens, the language server connects, with Microsoft's own code for the protocol.
+#[cfg(unix)] // no Node under Wine
 #[test]
 fn a_language_server_over_vscode_jsonrpc() {
     let scratch = Scratch::new();
@@ -343,6 +364,7 @@ connection.listen();
     drop(server);
 }
 
+#[cfg(unix)] // Unix programs; windows.rs has its like
 #[test]
 fn a_command_may_speak_lines_to_a_peer_that_frames() {
     let scratch = Scratch::new();
@@ -368,6 +390,7 @@ fn the_next_client_gets_whole_messages() {
     scratch.pipetool(["connect", "-f", "u8", "./x"]).run("").ok().out("half\n");
 }
 
+#[cfg(unix)] // no .NET under Wine
 #[test]
 fn a_dotnet_client_of_a_message_pipe_is_told_at_once() {
     let scratch = Scratch::new();

@@ -1,11 +1,17 @@
 //! serve -k, and what serve tells to those who started it.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+#[cfg(unix)]
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+};
 
+#[cfg(unix)]
 use nix::sys::signal::Signal;
 
-use crate::harness::{PIPETOOL, Scratch, Side, Starter, is_asleep, noise, until};
+#[cfg(unix)]
+use crate::harness::{PIPETOOL, Side, is_asleep, noise, until};
+use crate::harness::{Scratch, Starter};
 
 #[test]
 fn one_client_after_another() {
@@ -15,8 +21,7 @@ fn one_client_after_another() {
         scratch.pipetool(["connect", "x"]).run(round).ok().out("");
     }
     server.prints("one\ntwo\nthree\n");
-    server.signal(Signal::SIGTERM);
-    server.end().killed_by(Signal::SIGTERM);
+    server.end_by_the_system();
     assert!(scratch.files().is_empty());
 }
 
@@ -28,8 +33,7 @@ fn stdin_goes_to_whoever_is_connected() {
         let client = scratch.pipetool(["connect", "x"]).open_stdin().start();
         server.write(round);
         client.prints(round);
-        client.signal(Signal::SIGINT);
-        client.end().killed_by(Signal::SIGINT);
+        client.end_by_the_system();
     }
     // After stdin's end a client gets a finish at once, and is still received from.
     server.close_stdin();
@@ -38,6 +42,7 @@ fn stdin_goes_to_whoever_is_connected() {
 }
 
 /// What was taken from stdin and could not be delivered goes to the next client.
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn nothing_that_was_taken_is_lost_between_clients() {
     let scratch = Scratch::new();
@@ -64,6 +69,7 @@ fn nothing_that_was_taken_is_lost_between_clients() {
     drop(writer.join().unwrap());
 }
 
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn a_clients_trouble_is_said_and_is_not_the_next_ones() {
     let scratch = Scratch::new();
@@ -89,6 +95,7 @@ fn wait_bounds_each_wait_for_a_client() {
     assert!(scratch.files().is_empty());
 }
 
+#[cfg(unix)] // a shell's descriptors; windows.rs has its like
 #[test]
 fn ready_fd_gets_a_newline_once_a_client_can_connect() {
     let scratch = Scratch::new();
@@ -101,6 +108,7 @@ fn ready_fd_gets_a_newline_once_a_client_can_connect() {
     scratch.pipetool(["serve", "--ready-fd", "-1", "x"]).run("").code(2);
 }
 
+#[cfg(unix)]
 /// A server whose number of open files can be limited while it runs.
 fn limited_server(scratch: &Scratch, options: &[&str]) -> Side {
     let command = ["--nofile=4096", PIPETOOL, "serve", "-v", "./x"];
@@ -109,11 +117,13 @@ fn limited_server(scratch: &Scratch, options: &[&str]) -> Side {
     server
 }
 
+#[cfg(unix)]
 fn limit(scratch: &Scratch, server: &Side, soft: u32) {
     let (pid, limit) = (server.child.id().to_string(), format!("--nofile={soft}:4096"));
     scratch.program("prlimit", ["--pid", &pid, &limit]).run("").ok();
 }
 
+#[cfg(unix)] // prlimit
 #[test]
 fn without_descriptors_clients_wait_until_there_are_some() {
     let scratch = Scratch::new();
@@ -129,6 +139,7 @@ fn without_descriptors_clients_wait_until_there_are_some() {
 }
 
 /// A second look at the deadline, and at what a session needs besides its connection.
+#[cfg(unix)] // prlimit
 #[test]
 fn without_descriptors_the_wait_still_ends() {
     let scratch = Scratch::new();
@@ -138,6 +149,7 @@ fn without_descriptors_the_wait_still_ends() {
     server.end().code(124).says(&["no client came within 1s"]);
 }
 
+#[cfg(unix)] // prlimit
 #[test]
 fn a_client_that_waits_for_descriptors_is_served_in_the_end() {
     let scratch = Scratch::new();
@@ -154,6 +166,7 @@ fn a_client_that_waits_for_descriptors_is_served_in_the_end() {
     client.end_after_stdin().ok();
 }
 
+#[cfg(unix)] // Windows refuses it: windows.rs
 #[test]
 fn replace_takes_the_name_over_and_the_old_server_leaves_it_alone() {
     let scratch = Scratch::new();
@@ -178,6 +191,7 @@ fn replace_takes_the_name_over_and_the_old_server_leaves_it_alone() {
     assert_eq!(std::fs::read(scratch.path("file")).unwrap(), b"precious");
 }
 
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn buffer_size_is_the_kernels() {
     let scratch = Scratch::new();

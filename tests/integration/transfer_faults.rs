@@ -180,7 +180,7 @@ fn where_nothing_can_be_written_is_known_before_anybody_comes() {
     fs::create_dir(scratch.path("dir")).unwrap();
     fs::write(scratch.path("file"), "x").unwrap();
     for (line, reasons) in [
-        ("-o dir", ["'dir'", "use '-D'"]),
+        ("--print-names -o dir", ["'dir'", "use '-D'"]),
         ("-o no/file", ["'no/file'", "no directory 'no'"]),
         ("-o file", ["'file'", "there already"]),
         ("-D no", ["'no'", "No such file"]),
@@ -250,7 +250,9 @@ fn a_file_that_is_handed_over() {
     let send = |options: &[&str]| scratch.pipetool([&["send", "./x", "a"], options].concat()).without_env(PLAIN);
     let calls = || fs::read_to_string(scratch.path("calls")).unwrap().matches("copy_file_range(").count();
     // In steps; and where the kernel will not, at all or at first, as bytes.
-    for (how, at_most) in [("delay_exit=1", 10), ("error=EXDEV", 1), ("error=EINTR:when=2", 10)] {
+    for (how, at_most) in
+        [("delay_exit=1", 10), ("error=EXDEV", 1), ("error=EINTR:when=2", 10), ("error=EINVAL:when=2", 200)]
+    {
         let receiver = tampered(&scratch, "copy_file_range", how);
         let sender = send(&["--stats=json"]).run("").ok();
         assert!(sender.err.contains("\"sent\":40000000"), "{}", sender.err);
@@ -352,9 +354,15 @@ fn names_that_would_lead_elsewhere() {
         }
         assert!(files_in(&scratch).is_empty(), "{name}");
     }
+    // A directory is no file, and known as such before any byte comes.
+    let receiver = receiver(&scratch, &["--force"]);
+    fs::create_dir(scratch.path("in/a")).unwrap();
+    stranger(&scratch, &["send", "x", "a", "data"]).run("").code(1).says(&["a directory is there"]);
+    receiver.end().code(1).one_line(&["'in/a'", "a directory is there"]);
+    fs::remove_dir(scratch.path("in/a")).unwrap();
     // Symbolic links that wait at the target are not followed, but with --force replaced.
     for (options, link) in [(&[][..], true), (&["--force"], false)] {
-        let receiver = receiver(&scratch, options);
+        let receiver = self::receiver(&scratch, options);
         symlink(&planted, scratch.path("in/a")).unwrap();
         let sender = stranger(&scratch, &["send", "x", "a", "data"]).run("");
         assert_eq!((sender.code == Some(0), receiver.end().code == Some(0)), (!link, !link));
@@ -373,12 +381,26 @@ fn a_sender_that_speaks_nonsense() {
         ("long", "longer than it may be"),
         ("item", "unknown kind"),
         ("gone", "has gone"),
+        ("huge", ""),
     ] {
         let receiver = receiver(&scratch, &[]);
         stranger(&scratch, &["send", "x", "a", "some data", damage]).run("");
-        receiver.end().code(1).one_line(&["from './x'", reason]);
+        let ended = receiver.end();
+        if reason.is_empty() {
+            ended.ok();
+            fs::remove_dir_all(scratch.path("in")).unwrap();
+            continue;
+        }
+        ended.code(1).one_line(&["from './x'", reason]);
         assert!(files_in(&scratch).is_empty());
     }
+    // And it is not the end of one that serves many.
+    let receiver = scratch.pipetool(["recv", "-k", "./x"]).start();
+    until("a server", || scratch.path("x").exists());
+    stranger(&scratch, &["send", "x", "a", "some", "gone"]).run("");
+    receiver.says("the sender has gone");
+    scratch.pipetool(["send", "./x", "-t", "more"]).run("").ok();
+    receiver.prints("more");
 }
 
 /// Frames that the sender was about to say when the receiver had already failed do not hide why it failed.
@@ -404,6 +426,16 @@ fn a_silent_peer_is_left_when_told_so() {
     receiver.end().code(124).one_line(&["'./x'", "--idle-timeout"]);
     stranger.end();
     let _silent = UnixListener::bind(scratch.path("silent")).unwrap();
+    // Nobody reads a FIFO, or writes to one.
+    scratch.program("mkfifo", ["fifo"]).run("").ok();
+    let receiver = scratch.pipetool(["recv", "-i", "100ms", "./y", "-o", "fifo"]).start();
+    until("a server", || scratch.path("y").exists());
+    scratch.pipetool(["send", "./y", "-t", "x"]).run("").code(1).one_line(&["receiver says", "--idle-timeout"]);
+    receiver.end().code(124).one_line(&["--idle-timeout"]);
+    let receiver = scratch.pipetool(["recv", "./y"]).start();
+    until("a server", || scratch.path("y").exists());
+    scratch.pipetool(["send", "-i", "100ms", "./y", "fifo"]).run("").code(124).one_line(&["--idle-timeout"]);
+    receiver.end().code(1);
     scratch.pipetool(["send", "-i", "100ms", "./silent"]).run("").code(124).one_line(&["--idle-timeout"]);
     let receiver = self::receiver(&scratch, &["-v"]);
     let sender = scratch.pipetool(["send", "-i", "100ms", "./x"]).open_stdin().start();
@@ -418,6 +450,12 @@ fn nobody_reads_what_is_received() {
     let sender = scratch.pipetool(["send", "x"]).run(noise(1, MUCH));
     sender.code(1).one_line(&["'x'", "nobody reads its stdout"]);
     assert_eq!(receiver.end().ok().err, "141\n");
+    // Even while nothing comes.
+    let receiver = scratch.shell("$PIPETOOL recv x --stats=json | head -1; echo ${PIPESTATUS[0]} >&2").start();
+    let mut sender = scratch.pipetool(["send", "x"]).open_stdin().start();
+    sender.write("a line\n");
+    receiver.end().ok().out("a line\n").says(&["\"confirmed\":false", "141"]);
+    sender.end().code(1).one_line(&["nobody reads its stdout"]);
     // While it waits for somebody, too.
     let waiting = scratch.shell("$PIPETOOL recv x | true; echo ${PIPESTATUS[0]}").run("").ok();
     waiting.out("141\n");

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use crate::harness::{Ended, Scratch, Starter, noise, until};
@@ -262,6 +263,10 @@ fn messages_and_raw_bytes_for_other_programs() {
     let endless = scratch.shell("yes | nc -U x").start();
     receiver.end().ok().out("yy");
     endless.end();
+    // A line is its message and its end.
+    let server = scratch.server(["-f", "lines", "--stdio", "hex", "./x"]);
+    scratch.pipetool(["send", "./x", "-f", "lines"]).run("hi\n").ok();
+    server.end().ok().out("6869\n");
     // What a framing cannot say is refused.
     let server = scratch.server(["./x"]);
     let refused = scratch.pipetool(["send", "./x", "-f", "lines", "-t", "two\nlines"]).run("");
@@ -312,6 +317,11 @@ fn a_large_stream_needs_little_memory() {
     assert!(most(sender.child.id()) < 12_000 && most(receiver.child.id()) < 12_000);
     sender.end_after_stdin().ok();
     receiver.end().ok();
+    // Nor do many items.
+    let receiver = scratch.pipetool(["recv", "./y", "-f", "lines", "-k"]).stdout(Stdio::null()).start();
+    until("a server", || scratch.path("y").exists());
+    scratch.shell("yes | head -c 3000000 | nc -NU y").run("").ok();
+    assert!(most(receiver.child.id()) < 12_000);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Waiting for the other side: how long, how dear, and what is said meanwhile.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    os::unix::net::{UnixDatagram, UnixListener},
+    time::{Duration, Instant},
+};
 
+#[cfg(unix)]
 use rustix::net::listen;
 
 use crate::harness::Scratch;
@@ -19,6 +23,7 @@ fn the_client_may_come_first() {
     server.end().ok();
 }
 
+#[cfg(unix)] // /proc, and a socket as the peer
 #[test]
 fn a_client_is_there_within_20_ms_of_its_server_and_costs_next_to_nothing() {
     let scratch = Scratch::new();
@@ -47,6 +52,7 @@ fn a_client_is_there_within_20_ms_of_its_server_and_costs_next_to_nothing() {
     assert!(best < Duration::from_millis(20), "connected after {best:?}");
 }
 
+#[cfg(unix)] // stale sockets; windows.rs has its like
 #[test]
 fn wait_bounds_it_whatever_is_there() {
     let scratch = Scratch::new();
@@ -60,6 +66,7 @@ fn wait_bounds_it_whatever_is_there() {
     assert!(scratch.files().is_empty());
 }
 
+#[cfg(unix)] // sockets; windows.rs has its like
 #[test]
 fn a_full_backlog_is_waited_for() {
     let scratch = Scratch::new();
@@ -74,6 +81,7 @@ fn a_full_backlog_is_waited_for() {
     client.end().ok();
 }
 
+#[cfg(unix)] // files and sockets
 #[test]
 fn what_waiting_cannot_mend_ends_it_at_once() {
     let scratch = Scratch::new();
@@ -95,6 +103,7 @@ fn what_waiting_cannot_mend_ends_it_at_once() {
     assert_eq!(fs::read(scratch.path("file")).unwrap(), b"data");
 }
 
+#[cfg(unix)] // users
 #[test]
 fn a_socket_that_may_not_be_opened_ends_it_at_once() {
     let scratch = Scratch::new();
@@ -105,6 +114,7 @@ fn a_socket_that_may_not_be_opened_ends_it_at_once() {
     pipetool.run("").code(1).one_line(&["'./x'", "Permission denied"]);
 }
 
+#[cfg(unix)] // files and sockets
 #[test]
 fn the_notice_says_where_and_what_is_seen() {
     let scratch = Scratch::new();

@@ -1,6 +1,6 @@
 """A stranger's side of a transfer, written from the README's Protocol section alone.
 
-    transfer.py send SOCKET [NAME DATA [DAMAGE]]    DAMAGE: crc, count, long, item, silent, gone
+    transfer.py send SOCKET [NAME DATA [DAMAGE]]    DAMAGE: crc, count, long, item, silent, gone, huge
     transfer.py recv SOCKET [ANSWER]                ANSWER: saved, enough, failed, gone
 
 It connects to SOCKET. recv prints NAME, a tab and DATA for each item.
@@ -44,7 +44,14 @@ if what == "send":
     name, data = name.encode("utf-8", "surrogateescape"), data.encode()
     if damage == "silent":
         hear(1)
-    head = struct.pack("<cBQIqIIQ", b"?" if damage == "item" else b"F", 1, len(data), 0, 0, 0, 1, len(data))
+    if damage == "huge":
+        # An item that is whole, and then one that says that impossibly much is to come.
+        say(b"I", struct.pack("<cBQIqIIQ", b"T", 0, 0, 0, 0, 0, 2, 9))
+        say(b"D", b"whole")
+        say(b"E", struct.pack("<QI", 5, zlib.crc32(b"whole")))
+        assert record() == (b"A", b"\0")
+    left = 2**64 - 2 if damage == "huge" else len(data)
+    head = struct.pack("<cBQIqIIQ", b"?" if damage == "item" else b"F", 1, len(data), 0, 0, 0, 1, left)
     try:
         say(b"I", head + name)
         for at in range(0, len(data), 3):

@@ -1,18 +1,24 @@
 //! Programs that we start, or become: what they get of ours, and nothing else.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit};
+
+use super::activation;
+#[cfg(target_os = "linux")]
+use super::pump::poll;
 
 /// The limit of open files that we had before we raised it.
 static OLD_LIMIT: OnceLock<Rlimit> = OnceLock::new();
@@ -72,6 +78,7 @@ pub(crate) fn raise_handle_limit() {
 
 /// Gives the child the limit of open files that we had: programs that use select(2) break with more.
 pub(crate) fn prepare_child(command: &mut Command) {
+    activation::forget(command);
     if let Some(&limit) = OLD_LIMIT.get() {
         // SAFETY: between fork and exec one system call is made, nothing is allocated or locked.
         unsafe {
@@ -104,8 +111,44 @@ pub(crate) fn wait_for_end(child: u32) {
     while waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
 }
 
+/// Does a child end within `limit`? It is left to be waited for.
+#[cfg(target_os = "linux")]
+pub(crate) fn ends_within(child: u32, limit: Duration) -> bool {
+    use rustix::event::PollFlags;
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let Some(pid) = Pid::from_raw(child.cast_signed()) else { return true };
+    let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return looks_until_ended(child, limit) };
+    let give_up = Instant::now().checked_add(limit);
+    loop {
+        let left = give_up.map(|give_up| give_up.saturating_duration_since(Instant::now()));
+        match poll([(handle.as_fd(), PollFlags::IN)], left) {
+            Ok([ended]) if !ended.is_empty() => return true,
+            Ok(_) if left.is_some_and(|left| left.is_zero()) => return false,
+            Ok(_) => {}
+            Err(_) => return looks_until_ended(child, limit),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn ends_within(child: u32, limit: Duration) -> bool {
+    looks_until_ended(child, limit)
+}
+
+/// Where nothing tells of a child's end.
+fn looks_until_ended(child: u32, limit: Duration) -> bool {
+    let (started, child) = (Instant::now(), Pid::from_raw(child.cast_signed()));
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    while matches!(waitid(Id::Pid(child), flags), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)) {
+        if started.elapsed() >= limit {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
+}
+
 /// The exit code that a shell would give for a child: its own, or 128 + N when signal N ended it.
-pub(crate) fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+pub(crate) fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }

@@ -13,9 +13,13 @@ use rustix::net::{
 
 use super::sink::Sink;
 use super::source::Source;
-use super::steps::wait_for_data;
+use super::steps::{wait_for_data, wait_for_room};
 use super::ways::is_plain_wanted;
 use crate::os::Stopped;
+
+/// What is copied at once where the kernel does not do it.
+#[cfg(target_os = "linux")]
+const PIECE: usize = 256 * 1024;
 
 /// Can files be handed over on this system?
 pub(crate) fn hands_files() -> bool {
@@ -23,18 +27,22 @@ pub(crate) fn hands_files() -> bool {
 }
 
 /// Says `words` with a descriptor of `file`, which goes with the first of them.
-pub(crate) fn give_file(sink: &Sink, words: &[u8], file: &File) -> Result<(), Stopped> {
-    let files = [file.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&files));
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    match rustix::io::retry_on_intr(|| rustix::net::sendmsg(sink, &[IoSlice::new(words)], &mut control, flags)) {
-        Ok(sent) if sent == words.len() => Ok(()),
-        // So few bytes go at once: the peer has taken all before that.
-        Ok(_) => Err(Stopped::Failed(io::ErrorKind::WriteZero.into())),
-        Err(Errno::PIPE) => Err(Stopped::Closed),
-        Err(error) => Err(Stopped::Failed(error.into())),
+pub(crate) fn give_file(sink: &Sink, words: &[u8], file: &File, patience: Option<Duration>) -> Result<(), Stopped> {
+    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let (files, flags) = ([file.as_fd()], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&files));
+        match rustix::net::sendmsg(sink, &[IoSlice::new(words)], &mut control, flags) {
+            Ok(sent) if sent == words.len() => return Ok(()),
+            // So few bytes go at once.
+            Ok(_) => return Err(Stopped::Failed(io::ErrorKind::WriteZero.into())),
+            Err(Errno::AGAIN) => wait_for_room(sink, deadline)?,
+            Err(Errno::INTR) => {}
+            Err(Errno::PIPE) => return Err(Stopped::Closed),
+            Err(error) => return Err(Stopped::Failed(error.into())),
+        }
     }
 }
 
@@ -84,9 +92,26 @@ pub(crate) fn clone_file(source: &File, target: &File) -> bool {
 pub(crate) fn copy_range(source: &File, mut offset: u64, target: &File, most: usize) -> io::Result<Option<usize>> {
     match rustix::io::retry_on_intr(|| rustix::fs::copy_file_range(source, Some(&mut offset), target, None, most)) {
         Ok(copied) => Ok(Some(copied)),
-        Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF) => Ok(None),
+        // What it has begun is ended all the same.
+        Err(error) if offset > 0 && is_refusal(error) => copy_by_bytes(source, offset, target, most).map(Some),
+        Err(error) if is_refusal(error) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn is_refusal(error: Errno) -> bool {
+    matches!(error, Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF)
+}
+
+#[cfg(target_os = "linux")]
+fn copy_by_bytes(source: &File, offset: u64, mut target: &File, most: usize) -> io::Result<usize> {
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
+    let mut buffer = vec![0; most.min(PIECE)];
+    let read = source.read_at(&mut buffer, offset)?;
+    target.write_all(&buffer[..read])?;
+    Ok(read)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -16,6 +16,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
+use super::activation::HandedOver;
 use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::packets;
@@ -24,7 +25,7 @@ use super::pump::{CLOSED, poll};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::os::{Accepted, Attempt, Mode, OneWay};
+use crate::os::{Accepted, Access, Attempt, Mode, OneWay};
 
 /// Only the user may connect, unless told otherwise.
 const PRIVATE: u32 = 0o600;
@@ -36,17 +37,6 @@ const SHORTEST_BACKLOG: i32 = 0;
 const FIFO_PAUSE: Duration = Duration::from_millis(10);
 /// Without free file descriptors (EMFILE, ENFILE) nobody can be accepted until somebody closes one.
 const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(50);
-
-/// Who may open the pipe's file.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Access {
-    /// Permission bits, exact whatever the umask; 0600 unless told.
-    pub(crate) permissions: Option<u32>,
-    /// The group the file is given to.
-    pub(crate) group: Option<u32>,
-    /// Is the name taken over from a server that has it?
-    pub(crate) replace: bool,
-}
 
 /// A pipe that clients can connect to.
 #[derive(Debug)]
@@ -65,7 +55,7 @@ enum Entrance {
 }
 
 impl Listener {
-    /// Creates the pipe at `place`. `many` clients will be served, or one; `way` is a FIFO's.
+    /// Creates the pipe at `place`. `many` clients will be served, or one; `fifo_way` is a FIFO's.
     ///
     /// # Errors
     /// `AddrInUse` where it is served already, with the process that does if it can be known;
@@ -74,14 +64,15 @@ impl Listener {
     pub(crate) fn bind(
         place: &Place,
         mode: Mode,
-        way: Option<OneWay>,
+        _way: Option<OneWay>,
+        fifo_way: Option<OneWay>,
         access: Access,
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
         let entrance = match place {
             Place::Fifo(path) => {
-                let fifo = Fifo::new(path.clone(), way.ok_or_else(fifo::no_way)?);
+                let fifo = Fifo::new(path.clone(), fifo_way.ok_or_else(fifo::no_way)?);
                 name.claim(place, access.replace, |_| Fifo::create(path))?;
                 Entrance::Fifo(fifo)
             }
@@ -102,8 +93,41 @@ impl Listener {
         Ok(listener)
     }
 
+    /// Takes over a listening socket that was made for us: the one at `place`, or called `called`. Its name and
+    /// its queue stay its maker's. With what to call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` where no such socket was handed over.
+    pub(crate) fn inherited(
+        handed: HandedOver,
+        place: &Place,
+        called: Option<&str>,
+        mode: Mode,
+    ) -> io::Result<(Self, String)> {
+        let (socket, what) = handed.choose(place, called, mode)?;
+        let entrance = if mode == Mode::Message { Entrance::Packets(socket) } else { Entrance::Socket(socket) };
+        Ok((Listener { entrance, name: OwnedName::default(), many: true }, what))
+    }
+
     pub(crate) fn is_fifo(&self) -> bool {
         matches!(self.entrance, Entrance::Fifo(_))
+    }
+
+    /// What tells that a client has come; a FIFO has nothing that would.
+    pub(super) fn socket(&self) -> Option<&OwnedFd> {
+        match &self.entrance {
+            Entrance::Socket(socket) | Entrance::Packets(socket) => Some(socket),
+            Entrance::Fifo(_) => None,
+        }
+    }
+
+    /// A client that is there already.
+    ///
+    /// # Errors
+    /// `ResourceBusy` where there is no file descriptor for it: it goes on waiting.
+    pub(crate) fn take_waiting(&self) -> io::Result<Option<Stream>> {
+        let mode = if matches!(self.entrance, Entrance::Packets(_)) { Mode::Message } else { Mode::Byte };
+        self.socket().map_or(Ok(None), |socket| take_waiting(socket, mode))
     }
 
     /// The next client, unless `timeout` is over first (never without one), `wake` is given, or nobody
@@ -151,18 +175,30 @@ fn accept(
             }
             continue;
         }
-        match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(socket) if mode == Mode::Byte => return Ok(Accepted::Client(Stream::Socket(socket))),
-            Ok(socket) => return super::stream::packets(socket, true).map(Accepted::Client),
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+        match take_waiting(socket, mode) {
+            Ok(Some(client)) => return Ok(Accepted::Client(client)),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 if left.is_some_and(|left| left.is_zero()) {
                     return Ok(Accepted::TimedOut);
                 }
                 thread::sleep(left.unwrap_or(Duration::MAX).min(OUT_OF_DESCRIPTORS_PAUSE));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// A client that may be gone again when we look: then there is none.
+fn take_waiting(socket: &OwnedFd, mode: Mode) -> io::Result<Option<Stream>> {
+    match rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        Ok(socket) if mode == Mode::Byte => Ok(Some(Stream::Socket(socket))),
+        Ok(socket) => super::stream::packets(socket, true).map(Some),
+        Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+        Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "no file descriptor is free"))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

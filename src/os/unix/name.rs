@@ -99,8 +99,8 @@ impl fmt::Debug for OwnedName {
 }
 
 /// What a look at a name that is in use shows.
-#[derive(PartialEq, Eq)]
-enum State {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
     Free,
     Stale,
     Live,
@@ -156,7 +156,8 @@ fn occupied(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, why)
 }
 
-fn look(path: &Path) -> io::Result<State> {
+/// Looks at a socket without disturbing it.
+pub(super) fn look(path: &Path) -> io::Result<State> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Free),
         Err(error) => return Err(error),

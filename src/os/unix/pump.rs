@@ -47,7 +47,7 @@ pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Wat
 }
 
 /// Should the terminal be taken from us between the look and the read: EIO, instead of a stop.
-fn block_stops() {
+pub(super) fn block_stops() {
     let mut stops = SigSet::empty();
     stops.add(Signal::SIGTTIN);
     let _ = stops.thread_block();

@@ -93,7 +93,7 @@ pub(super) fn wait_for_data(source: &Source, watched: Option<&Sink>, deadline: O
 
 /// Returns now and then all the same: to a peer with a full queue that has stopped receiving, poll says
 /// nothing on AF_UNIX.
-fn wait_for_room(sink: &Sink, deadline: Option<Instant>) -> Result<(), Stopped> {
+pub(super) fn wait_for_room(sink: &Sink, deadline: Option<Instant>) -> Result<(), Stopped> {
     loop {
         let left = left(deadline)?;
         let is_socket = sink.is_socket();

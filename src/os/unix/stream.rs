@@ -5,10 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown};
 
+use super::link::Link;
 use super::packets;
 use super::people;
 use super::sink::Sink;
@@ -100,6 +102,12 @@ impl Stream {
         }
     }
 
+    /// Can the connection be a program's stdin and stdout?
+    #[expect(clippy::unused_self, reason = "Windows' pipes cannot")]
+    pub(crate) fn fits_programs(&self) -> bool {
+        true
+    }
+
     /// The connection as a program's stdin and stdout: blocking, as programs expect.
     pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
         let (receive, send) = match self {
@@ -112,6 +120,28 @@ impl Stream {
             rustix::io::ioctl_fionbio(handle, false)?;
         }
         Ok((receive.map(Stdio::from), send.map(Stdio::from)))
+    }
+
+    /// What ends the connection later, whoever has it by then; a pipe cannot be ended for others.
+    pub(crate) fn cutter(&self) -> io::Result<Cutter> {
+        match self {
+            Stream::Socket(socket) | Stream::Packets { socket, .. } => socket.try_clone().map(Some).map(Cutter),
+            Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => Ok(Cutter(None)),
+        }
+    }
+
+    /// The connection for a thread that has many.
+    ///
+    /// # Errors
+    /// `Unsupported` for what is no connection.
+    pub(crate) fn into_link(self) -> io::Result<Link> {
+        match self {
+            Stream::Socket(socket) => Ok(Link::new(Socket::shared(socket), Mode::Byte)),
+            Stream::Packets { socket, answers: true } => Ok(Link::new(Socket::shared(socket), Mode::Message)),
+            Stream::Packets { .. } | Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this pipe cannot tell its clients apart"))
+            }
+        }
     }
 
     /// The ends that bytes move through, and what is known of the connection as a whole.
@@ -136,6 +166,20 @@ impl Stream {
     }
 }
 
+/// Ends a connection that others have.
+#[derive(Debug)]
+pub(crate) struct Cutter(Option<OwnedFd>);
+
+impl Cutter {
+    /// Both ways, and for all.
+    pub(crate) fn cut(self) {
+        if let Some(socket) = self.0 {
+            // The peer may have gone by itself.
+            let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+        }
+    }
+}
+
 /// A connection as a whole, of which the two ends each have a half.
 #[derive(Debug)]
 pub(crate) struct Connection(Option<Arc<Socket>>);
@@ -155,6 +199,13 @@ impl Connection {
     /// Has the peer learn (ECONNRESET) if we leave bytes of its unread.
     pub(crate) fn leave_abruptly(&self) {
         self.0.iter().for_each(|socket| socket.abruptly.store(true, Relaxed));
+    }
+
+    /// How long a silence of the peer means, after the end of what we send, that nothing will come: never,
+    /// as the peer can be told of that end.
+    #[expect(clippy::unused_self, reason = "Windows' pipes cannot say it")]
+    pub(crate) fn final_silence(&self, _has_sent: bool) -> Option<Duration> {
+        None
     }
 
     /// The error that the kernel noted for us, once.

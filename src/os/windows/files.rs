@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::pumps::{Sink, Source};
+use super::sink::Sink;
+use super::source::Source;
 use crate::os::Stopped;
 
 pub(crate) fn nameless_file(_: &Path) -> io::Result<Option<File>> {
@@ -49,7 +50,7 @@ pub(crate) fn hands_files() -> bool {
     false
 }
 
-pub(crate) fn give_file(_: &Sink, _: &[u8], _: &File) -> Result<(), Stopped> {
+pub(crate) fn give_file(_: &Sink, _: &[u8], _: &File, _: Option<Duration>) -> Result<(), Stopped> {
     Err(Stopped::Failed(io::ErrorKind::Unsupported.into()))
 }
 

@@ -1,28 +1,83 @@
-//! Windows: the same names as on Unix. Pipes are not there yet, and each says so by its name; what is
-//! here is where they lead and how this system ends a process.
+//! Windows: named pipes, overlapped calls, SIDs. The files are those of Unix where the idea is the same;
+//! `pipe`, `overlapped`, `blocking`, `security`, and `command` with `spawn`, `executable` and `quoting` have no
+//! twin there.
 
+#![allow(
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "what Unix asks the system for can be an answer without a question here"
+)]
+
+use std::fs::OpenOptions;
+
+mod blocking;
+mod children;
+mod command;
+mod connector;
+mod ends;
+mod executable;
 mod files;
 mod handles;
+mod hub;
+mod listener;
+mod name;
+mod overlapped;
+mod people;
+mod pipe;
 mod place;
-mod process;
-mod pumps;
+mod pump;
+mod quoting;
+mod ready;
+mod security;
+mod signals;
+mod sink;
+mod source;
+mod spawn;
+mod stdio;
+mod steps;
+mod stream;
+mod wake;
 
+use crate::os::Mode;
+
+pub(crate) use children::{
+    become_command, end_politely, ends_within, exit_code, keep_from_children, prepare_child, raise_handle_limit,
+    signal_child, survive_quit, wait_for_end,
+};
+pub(crate) use command::{Child, Command, Stdio};
+pub(crate) use connector::Connector;
 pub(crate) use files::{
     clone_file, copy_range, give_file, give_name, hands_files, is_sparse, mode_of, name_bytes, name_from,
     nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
-pub(crate) use place::{
-    Access, Connection, Connector, Listener, OwnedName, Place, Stream, find_elsewhere, is_pipe, live_pipes,
-};
-pub(crate) use process::{
-    INTERRUPT, ReadyHandle, SIGTERM, STDOUT_CLOSED_CODE, become_command, current_user, die_of_closed_stdout,
-    die_of_signal, end_politely, exit_code, group_id, keep_from_children, on_termination, prepare_child, private,
-    raise_handle_limit, signal_child, stdout_was_closed, survive_quit, try_say, user_id, user_name, wait_for_end,
-};
-pub(crate) use pumps::{Sink, Source, Wake, give_all, pump, pump_messages, take_some};
+pub(crate) use hub::{Cutter, HandedOver, Link, Lookout, notify_ready, pipes};
+pub(crate) use listener::Listener;
+pub(crate) use name::OwnedName;
+pub(crate) use people::{current_user, group_id, user_id, user_name};
+pub(crate) use place::{Place, find_elsewhere, is_pipe};
+pub(crate) use pump::{pump, pump_messages};
+pub(crate) use ready::ReadyHandle;
+pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
+pub(crate) use sink::Sink;
+pub(crate) use source::Source;
+pub(crate) use stdio::{stdout_was_closed, try_say};
+pub(crate) use steps::{give_all, take_some};
+pub(crate) use stream::{Connection, Stream};
+pub(crate) use wake::Wake;
 
-/// What this system is still to learn.
-fn not_yet(what: &str) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::Unsupported, format!("{what}: not yet on Windows"))
+/// There is nothing like `/dev/fd`.
+pub(crate) const HANDLES_HAVE_PATHS: bool = false;
+/// Pipes can be reached from other computers here.
+pub(crate) const HAS_REMOTE_CLIENTS: bool = true;
+
+/// The mode of a pipe of which the user said nothing, but that messages are wanted. Without them a pipe of
+/// messages is a stream of bytes, as Docker's engine uses it.
+pub(crate) fn mode_for(messages: bool) -> Option<Mode> {
+    messages.then_some(Mode::Message)
+}
+
+/// For a file that only the user may open. The user's own directories are private already.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }

@@ -1,45 +1,52 @@
-//! Where a pipe address leads on Windows (`\\.\pipe\NAME`), and the pipes that are not there yet.
+//! Where a pipe address leads on Windows: `\\.\pipe\NAME`, another computer's, or handles.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
-use super::not_yet;
-use super::pumps::{Sink, Source, Wake};
-use crate::os::{Accepted, Attempt, Mode, OneWay, Peer};
+/// The longest name of a pipe, all of it, in UTF-16 units (Microsoft, CreateNamedPipe).
+const LONGEST: usize = 256;
 
-/// Where a pipe is: its whole name.
+/// Where a pipe is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place(String);
+pub(crate) enum Place {
+    /// A named pipe, by its whole name.
+    Pipe(String),
+    /// Handles that our parent left open for us, by their numbers.
+    Handles(u64, Option<u64>),
+}
 
 impl Place {
+    /// The pipe `name` of this computer.
     pub(crate) fn named(name: &OsStr) -> io::Result<Self> {
         Place::on_host(".", &name.to_string_lossy())
     }
 
+    /// A pipe is no file here.
     pub(crate) fn at_path(path: &Path) -> io::Result<Self> {
         let name = path.file_name().unwrap_or_default().display();
         Err(refuse(format!(r"on Windows a pipe is no file: write {name} or \\.\pipe\{name}")))
     }
 
-    pub(crate) fn of_handles(_: u64, _: Option<u64>) -> io::Result<Self> {
-        Err(not_yet("inherited handles (fd:N)"))
-    }
-
+    /// There are no FIFOs here.
     pub(crate) fn fifo(_: &Path) -> io::Result<Self> {
         Err(refuse("there are no FIFOs on Windows: a NAME is a named pipe".to_owned()))
     }
 
+    /// Handles that our parent left open for us.
+    pub(crate) fn of_handles(number: u64, other: Option<u64>) -> io::Result<Self> {
+        Ok(Place::Handles(number, other))
+    }
+
+    /// Abstract sockets are Linux's.
     pub(crate) fn in_abstract_namespace(name: &OsStr) -> io::Result<Self> {
         Err(refuse(format!(r"abstract sockets (@NAME) exist on Linux only: write {0} or \\.\pipe\{0}", name.display())))
     }
 
+    /// The pipe `name` of the computer `host`, which is `.` for this one. .NET's names go through a function
+    /// that makes backslashes of slashes, so they do here.
     pub(crate) fn on_host(host: &str, name: &str) -> io::Result<Self> {
-        /// The longest name of a pipe, all of it, in UTF-16 units (Microsoft, CreateNamedPipe).
-        const LONGEST: usize = 256;
         let whole = format!(r"\\{host}\pipe\{}", name.replace('/', r"\"));
         let length = whole.encode_utf16().count();
         if length > LONGEST {
@@ -48,13 +55,34 @@ impl Place {
                 length - LONGEST
             )));
         }
-        Ok(Place(whole))
+        Ok(Place::Pipe(whole))
+    }
+
+    /// The name by which it is opened.
+    pub(super) fn name(&self) -> io::Result<&str> {
+        match self {
+            Place::Pipe(name) => Ok(name),
+            Place::Handles(..) => Err(io::Error::other("a handle is an open pipe already")),
+        }
+    }
+
+    /// The name by which it is served, on this computer.
+    pub(super) fn of_our_own(&self) -> io::Result<&str> {
+        let name = self.name()?;
+        if name.starts_with(r"\\.\") {
+            return Ok(name);
+        }
+        Err(refuse(r"another computer's pipe is its own to serve: here it is NAME or \\.\pipe\NAME".to_owned()))
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Place::Pipe(name) => f.write_str(name),
+            Place::Handles(number, None) => write!(f, "fd:{number}"),
+            Place::Handles(number, Some(other)) => write!(f, "fd:{number},{other}"),
+        }
     }
 }
 
@@ -67,114 +95,7 @@ pub(crate) fn find_elsewhere(_: &OsStr, _: &Place) -> Option<PathBuf> {
     None
 }
 
-/// Pipes are no files.
+/// No file is a pipe here.
 pub(crate) fn is_pipe(_: &Path) -> bool {
     false
-}
-
-/// They can be listed; not yet here.
-pub(crate) fn live_pipes() -> Vec<String> {
-    Vec::new()
-}
-
-/// A name that we may own. Windows removes a pipe's name with its last instance.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OwnedName;
-
-impl OwnedName {
-    pub(crate) fn remove(&self) {}
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Access {
-    pub(crate) permissions: Option<u32>,
-    pub(crate) group: Option<u32>,
-    pub(crate) replace: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct Listener;
-
-impl Listener {
-    pub(crate) fn bind(
-        _: &Place,
-        _: Mode,
-        _: Option<OneWay>,
-        _: Access,
-        _many: bool,
-        _: &OwnedName,
-    ) -> io::Result<Self> {
-        Err(not_yet("serving a named pipe"))
-    }
-
-    pub(crate) fn is_fifo(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn accept(&self, _: Option<Duration>, _: &Wake, _stdout: Option<&Sink>) -> io::Result<Accepted> {
-        Err(not_yet("serving a named pipe"))
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Stream;
-
-#[derive(Debug)]
-pub(crate) struct Connector;
-
-impl Connector {
-    pub(crate) fn new(_: Place, _: Option<Mode>, _: Option<OneWay>, _: Option<OneWay>) -> io::Result<Self> {
-        Ok(Connector)
-    }
-
-    pub(crate) fn attempt(&mut self) -> io::Result<Attempt> {
-        Err(not_yet("connecting to a named pipe"))
-    }
-}
-
-impl Stream {
-    pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
-        Err(not_yet("asking for a pipe's peer"))
-    }
-
-    pub(crate) fn mode(&self) -> Mode {
-        Mode::Byte
-    }
-
-    pub(crate) fn only_way(&self) -> Option<OneWay> {
-        None
-    }
-
-    pub(crate) fn set_buffer_size(&self, _: usize) -> io::Result<()> {
-        Err(not_yet("the size of a pipe's buffers"))
-    }
-
-    pub(crate) fn keep_only(&self, _: OneWay) {}
-
-    pub(crate) fn into_stdio(self) -> io::Result<(Option<Stdio>, Option<Stdio>)> {
-        Err(not_yet("a pipe as a program's stdin and stdout"))
-    }
-
-    pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
-        (None, None, Connection)
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Connection;
-
-impl Connection {
-    pub(crate) fn none() -> Self {
-        Connection
-    }
-
-    pub(crate) fn untaken(&self) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    pub(crate) fn leave_abruptly(&self) {}
-
-    pub(crate) fn take_error(&self) -> io::Result<()> {
-        Ok(())
-    }
 }

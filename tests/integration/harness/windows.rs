@@ -1,0 +1,46 @@
+//! The twin for Windows. Pipes are no files there and have one namespace for all, so that tests run one after
+//! another, and the tests' `./x` is the pipe `x`.
+
+use std::ffi::{OsStr, OsString};
+use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Side, WATCHDOG};
+
+/// What a test calls `./x` is `x` here.
+pub fn address(typed: &OsStr) -> OsString {
+    typed.to_str().and_then(|typed| typed.strip_prefix("./")).map_or_else(|| typed.to_owned(), OsString::from)
+}
+
+/// What a client has to say to a server that has messages: without it they are a stream of bytes to it.
+pub const MESSAGES: &[&str] = &["-m", "message"];
+
+/// Waits for the end of a child, which is brought about in the end: did it have to be?
+pub fn wait(child: &mut Child) -> (ExitStatus, bool) {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status, false);
+        }
+        if start.elapsed() > WATCHDOG {
+            let _ = child.kill();
+            return (child.wait().unwrap(), true);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// There are no signals.
+pub fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+impl Side {
+    /// Ends it as the Task Manager does: there is no gentler way from outside. (Ctrl-C is .ci/windows' business:
+    /// without a terminal Wine has no console that could send one.)
+    pub fn end_by_the_system(mut self) {
+        self.child.kill().unwrap();
+        self.end().code(1);
+    }
+}
