@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Scratch, Side, Starter, is_asleep, noise, until};
+use crate::harness::{Scratch, Side, Starter, is_asleep, noise, until, until_steady};
 
 /// A client of ours, and the other end of its pipe.
 fn client<'a>(scratch: &Scratch, options: impl IntoIterator<Item = &'a str>) -> (Side, UnixStream) {
@@ -204,7 +204,7 @@ fn bytes_that_were_taken_and_not_handed_over_are_a_failure() {
         side
     });
     // Its stdin is full and it sleeps: it has something in hand that the socket does not take.
-    until("all to stand still", || rustix::io::ioctl_fionread(&stdin).unwrap() == 65536 && is_asleep(pid));
+    until_steady("all to stand still", || rustix::io::ioctl_fionread(&stdin).unwrap() == 65536 && is_asleep(pid));
     drop(stdin);
     // Read all that is there and no more, so that it is no reset.
     peer.shutdown(Shutdown::Both).unwrap();
@@ -455,7 +455,7 @@ fn a_peer_with_a_full_queue_that_reads_no_more_lets_stdin_go() {
         let watched = side.stdin_handle();
         let feeding = std::thread::spawn(move || File::from(stdin).write_all(&noise(1, 3_000_000)));
         // It sleeps though there is something to take: it waits for room.
-        until("the queue to be full", || {
+        until_steady("the queue to be full", || {
             is_asleep(side.child.id()) && rustix::io::ioctl_fionread(&watched).unwrap() == 65_536
         });
         drop(watched);

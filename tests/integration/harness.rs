@@ -356,6 +356,16 @@ pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for a fact that may be a passing one for a moment: until it is so at fifty looks in a row.
+#[cfg(unix)]
+pub fn until_steady(what: &str, mut fact: impl FnMut() -> bool) {
+    let mut in_a_row = 0;
+    until(what, || {
+        in_a_row = if fact() { in_a_row + 1 } else { 0 };
+        in_a_row == 50
+    });
+}
+
 /// Bytes that no compression and no repeated block could imitate, different for each seed.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
