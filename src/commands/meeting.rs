@@ -4,11 +4,11 @@
 //! and the other stays connected, silent, until it has gone: by that it learns when to look again.
 
 use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow};
 
+use super::clock::Clock;
 use super::options::{ConnectionOptions, MeetingOptions};
 use super::transfers::{Side, TransferOptions, in_words};
 use crate::interrupt::{self, Cleanup};
@@ -18,8 +18,8 @@ use crate::transfer::wire::{HANDS_FILES, Role};
 use crate::transfer::{Channel, Greeting, Met, Trouble};
 use crate::{exit, os, stderr};
 
-/// The pause between two looks: at first, and at the most while nobody is there.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(15));
+/// The longest pause between two looks while nobody is there.
+const PAUSE: Duration = Duration::from_millis(15);
 /// The longest pause after a server that took us on and let us go without a word: it may do so again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A client says hello at once: one that has not after so long has nothing to say.
@@ -28,8 +28,6 @@ const CLIENT_TAKES: Duration = Duration::from_secs(5);
 const SERVER_TAKES: Duration = Duration::from_secs(1);
 /// A connection that ends as soon was not kept.
 const LET_GO_WITHIN: Duration = Duration::from_millis(5);
-/// After this long the user is told what we wait for.
-const NOTICE_AFTER: Duration = Duration::from_secs(1);
 /// So many that want the same as we stay connected; others have to come again and again.
 const MOST_RIVALS: usize = 64;
 
@@ -136,7 +134,7 @@ impl<'a> Meeting<'a> {
         if clock.is_due_to_say() {
             self.say_what_we_wait_for();
         }
-        Ok(if clock.pause(stdout, PAUSES.1) { Look::NobodyReads } else { Look::Nothing })
+        Ok(if clock.pause(stdout, PAUSE) { Look::NobodyReads } else { Look::Nothing })
     }
 
     /// Becomes the server, unless somebody else was faster.
@@ -278,7 +276,7 @@ impl<'a> Meeting<'a> {
         }
         // One with too many rivals lets us go at once: it is not to be asked all the time.
         let was_let_go = start.elapsed() < LET_GO_WITHIN;
-        clock.pause(stdout, if was_let_go { LONGEST_PAUSE } else { PAUSES.1 });
+        clock.pause(stdout, if was_let_go { LONGEST_PAUSE } else { PAUSE });
         Ok(())
     }
 
@@ -306,14 +304,14 @@ impl<'a> Meeting<'a> {
     }
 
     /// Is there time left to wait?
-    fn in_time(&self, clock: &Clock, is_server_there: bool) -> Result<()> {
+    fn in_time(&self, clock: &Clock, was_connected: bool) -> Result<()> {
         if !clock.is_over() {
             return Ok(());
         }
         let wait = self.options.wait.limit().unwrap_or_default();
         let after =
             if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
-        let what = if is_server_there { "nobody took us on" } else { "nobody came" };
+        let what = if was_connected { "nobody took us on" } else { "nobody came" };
         self.told(Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what}{after}"))))
     }
 
@@ -334,49 +332,4 @@ impl<'a> Meeting<'a> {
 fn failed(role: Role, options: &MeetingOptions) -> String {
     let what = if role == Role::Sender { "send to" } else { "receive from" };
     format!("could not {what} {}", options.whole_name())
-}
-
-/// How long we have waited, and may yet.
-struct Clock {
-    start: Instant,
-    limit: Option<Duration>,
-    pause: Duration,
-    told: bool,
-}
-
-impl Clock {
-    fn new(limit: Option<Duration>) -> Self {
-        Clock { start: Instant::now(), limit, pause: PAUSES.0, told: false }
-    }
-
-    fn left(&self) -> Option<Duration> {
-        self.limit.map(|limit| limit.saturating_sub(self.start.elapsed()))
-    }
-
-    fn is_over(&self) -> bool {
-        self.left().is_some_and(|left| left.is_zero())
-    }
-
-    /// How long it is until there is something to say, if that was not said.
-    fn until_notice(&self) -> Option<Duration> {
-        (!self.told).then(|| NOTICE_AFTER.saturating_sub(self.start.elapsed()))
-    }
-
-    /// Is it time to say something? Once.
-    fn is_due_to_say(&mut self) -> bool {
-        let is_due = !self.told && self.start.elapsed() >= NOTICE_AFTER;
-        self.told |= is_due;
-        is_due
-    }
-
-    /// Sleeps, longer each time, for `most` at the most; that nobody reads `stdout` any more ends it: did it?
-    fn pause(&mut self, stdout: Option<&Sink>, most: Duration) -> bool {
-        let pause = self.pause.min(self.left().unwrap_or(most));
-        self.pause = (self.pause * 2).min(most);
-        if let Some(stdout) = stdout {
-            return stdout.closes_within(pause);
-        }
-        thread::sleep(pause);
-        false
-    }
 }

@@ -3,6 +3,7 @@
 
 mod carriers;
 mod child_pipes;
+mod clock;
 mod completions;
 mod connect;
 mod help;
