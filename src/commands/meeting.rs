@@ -177,6 +177,9 @@ impl<'a> Meeting<'a> {
     /// A channel that goes the way that we need, and who is at its other end.
     fn open(&self, pipe: PipeStream) -> Result<(Channel, Option<Peer>)> {
         let (peer, patience) = (pipe.peer, self.connection.idle_timeout.limit());
+        if self.connection.buffer_size.is_none() {
+            pipe.enlarge_buffer();
+        }
         let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
         self.check_ways(&channel)?;
         Ok((channel, peer))

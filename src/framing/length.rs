@@ -137,8 +137,8 @@ impl FromStr for LengthField {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = || {
-            "expected none, u8, u16le, u16be, u32le, u32be, u64le, u64be, varint, lines, crlf, nul, netstring, \
-             content-length, length, or TYPE@OFFSET+N such as u32le@6+4"
+            "expected none, u8, u16le, u16be, u24le, u24be, u32le, u32be, u64le, u64be, varint, lines, crlf, nul, \
+             netstring, content-length, length, or TYPE@OFFSET+N such as u32le@6+4"
                 .to_owned()
         };
         let end = text.find(['@', '+', '-']).unwrap_or(text.len());

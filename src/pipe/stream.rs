@@ -145,6 +145,11 @@ impl PipeStream {
         self.mode() == Mode::Byte && self.stream.fits_programs()
     }
 
+    /// Has the kernel keep more of what we send, where it has a choice.
+    pub(crate) fn enlarge_buffer(&self) {
+        self.stream.enlarge_buffer();
+    }
+
     /// Ends the half that the direction has no use for, as .NET does after the connection.
     pub(crate) fn end_unused_half(&self) {
         match self.direction {

@@ -17,6 +17,10 @@ use super::sink::Sink;
 use super::source::Source;
 use crate::os::{Mode, OneWay, Peer};
 
+/// More made send and recv no faster: 1 GiB from tmpfs to tmpfs took 0.55 s with the usual 208 KiB, 0.53 s with half of
+/// this, 0.52 s with this, and cp 0.47 s.
+const LARGE_BUFFER: usize = 1 << 20;
+
 /// A connection, non-blocking, before anything has moved.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -91,6 +95,13 @@ impl Stream {
                     done => done,
                 })
             }
+        }
+    }
+
+    /// Has the kernel keep more of what we send, as far as its limits go: who reads and writes by turns waits less.
+    pub(crate) fn enlarge_buffer(&self) {
+        if let Stream::Socket(socket) = self {
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, LARGE_BUFFER);
         }
     }
 
