@@ -76,8 +76,8 @@ pub(crate) struct ConnectionOptions {
 /// Messages on a pipe.
 #[derive(Args, Debug)]
 pub(crate) struct FramingOptions {
-    /// How messages are delimited on a byte pipe: none, u8, u16le, u16be, u32le, u32be, u64le, u64be, varint,
-    /// lines, crlf, nul, netstring, content-length, length (u32le, as BitConverter), or TYPE@OFFSET+N
+    /// How messages are delimited on a byte pipe: none, u8, u16le, u16be, u24le, u24be, u32le, u32be, u64le, u64be,
+    /// varint, lines, crlf, nul, netstring, content-length, length (u32le, as BitConverter), or TYPE@OFFSET+N
     #[arg(short, long, value_name = "F", value_parser = values::framing)]
     framing: Option<OnPipe>,
 
