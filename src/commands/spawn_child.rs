@@ -28,8 +28,8 @@ use crate::{interrupt, stdio};
 #[command(
     args_override_self = true,
     after_help = "In every ARG, {in} is the ID of the pipe that PROGRAM reads (our stdin), {out} of the one that\n\
-    it writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without any of\n\
-    them both IDs are appended, in then out.\n\
+    it writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without {in},\n\
+    {out}, --pipe and --env both IDs are appended, in then out.\n\
     PROGRAM's exit code is ours (128+N if signal N ended it), and its pipes end with it: what it\n\
     wrote still comes, what a grandchild writes later does not, input that it left unread is no\n\
     failure. SIGTERM and SIGHUP are passed on to it.\n\nExamples:\n  \
@@ -46,7 +46,7 @@ pub(crate) struct SpawnChild {
     #[arg(long = "pipe", value_name = "NAME=in:FILE|NAME=out:FILE", value_parser = child_pipes::parse)]
     pipes: Vec<ChildPipe>,
 
-    /// Pass the IDs in the environment too, as PIPETOOL_IN, PIPETOOL_OUT and PIPETOOL_NAME
+    /// Pass the IDs in the environment, as PIPETOOL_IN, PIPETOOL_OUT and PIPETOOL_NAME; none is appended then
     #[arg(long)]
     env: bool,
 
