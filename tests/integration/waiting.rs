@@ -29,15 +29,23 @@ fn a_client_is_there_within_20_ms_of_its_server_and_costs_next_to_nothing() {
     let scratch = Scratch::new();
     let client = scratch.pipetool(["connect", "x"]).start();
     client.says("waiting for a server at");
-    let spent = || {
-        let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", client.child.id())).unwrap();
+    let spent_by = |process: &str| {
+        let schedstat = fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap();
         Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
     };
+    let spent = || spent_by(&client.child.id().to_string());
     let (before, start) = (spent(), Instant::now());
+    // On an idle virtual machine waking up is dear by itself: what do as many naps cost that do nothing?
+    let naps = std::thread::spawn(move || {
+        (0..66).for_each(|_| std::thread::sleep(Duration::from_millis(15)));
+        spent_by("thread-self")
+    });
     // Another one's notice comes after a second: so long we look.
     scratch.pipetool(["connect", "y"]).start().says("waiting for a server at");
     let (spent, waited) = (spent().saturating_sub(before), start.elapsed());
-    assert!(spent * 100 < waited, "{spent:?} of processor time in {waited:?}");
+    let naps = naps.join().unwrap();
+    let is_next_to_nothing = spent * 100 < waited || spent < naps * 3;
+    assert!(is_next_to_nothing, "{spent:?} of processor time in {waited:?}, and {naps:?} for naps");
     // The best of several, because the machine may be busy with other tests.
     let best = (0..10).map(|round| {
         let name = format!("x{round}");
