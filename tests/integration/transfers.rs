@@ -157,7 +157,8 @@ fn a_bar_says_what_and_how_much() {
     fs::write(scratch.path("big"), noise(1, 3 << 20)).unwrap();
     let (sender, receiver) = transfer(&scratch, "send x -p=always big", "recv x -p=always");
     for side in [sender.ok(), receiver.ok()] {
-        side.says(&["big done: 3.00 MiB of 3.00 MiB [=====", "MiB/s"]);
+        // How fast it was is the machine's to say.
+        side.says(&["big done: 3.00 MiB of 3.00 MiB [", "B/s"]);
     }
 }
 
