@@ -158,7 +158,7 @@ fn a_bar_says_what_and_how_much() {
     let (sender, receiver) = transfer(&scratch, "send x -p=always big", "recv x -p=always");
     for side in [sender.ok(), receiver.ok()] {
         // How fast it was is the machine's to say.
-        side.says(&["big done: 3.00 MiB of 3.00 MiB [", "B/s"]);
+        side.says(&["big done: 3.00 MiB of 3.00 MiB [=====", "iB/s"]);
     }
 }
 
