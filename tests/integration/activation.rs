@@ -118,7 +118,7 @@ fn what_does_not_fit_is_said() {
         given(&scratch, &sockets, "", arguments.split(' ')).run("").code(2).one_line(&[reason]);
     }
     given(&scratch, pair, "x", ["serve", "x"]).run("").code(2).one_line(&["does not listen", "connect fd:N"]);
-    let broken = |variable: &str| format!("LISTEN_PID=$$ {variable} exec $PIPETOOL serve ./x");
+    let broken = |variable: &str| format!("LISTEN_PID=$$ {variable} exec $PIPETOOL serve ./x 3<&-");
     scratch.shell(&broken("LISTEN_FDS=many")).run("").code(2).one_line(&["LISTEN_FDS is no number"]);
     scratch.shell(&broken("LISTEN_FDS=1")).run("").code(1).one_line(&["LISTEN_FDS", "Bad file"]);
     // Another process's are not ours.
