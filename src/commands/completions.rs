@@ -11,31 +11,11 @@ use clap_complete::engine::{
 
 use super::{usage, values};
 use crate::exit::Exit;
+use crate::framing::NAMES;
 use crate::os::{self, FoundPipe, PipeKind};
 
 /// The variable by which a shell asks.
 const VARIABLE: &str = "COMPLETE";
-
-/// Framings that have a name, as `--framing` takes them.
-const FRAMINGS: &[&str] = &[
-    "none",
-    "length",
-    "u8",
-    "u16le",
-    "u16be",
-    "u24le",
-    "u24be",
-    "u32le",
-    "u32be",
-    "u64le",
-    "u64be",
-    "varint",
-    "lines",
-    "crlf",
-    "nul",
-    "netstring",
-    "content-length",
-];
 
 /// How messages look on stdin and stdout, besides.
 const FORMS: &[&str] = &["lines", "whole", "base64", "hex"];
@@ -59,17 +39,17 @@ fn definition() -> Command {
 fn completed(arg: Arg) -> Arg {
     match arg.get_id().as_str() {
         "pipe" => arg.add(ArgValueCompleter::new(pipes)),
-        "framing" => arg.add(words(FRAMINGS)),
-        "stdio" => arg.add(words(FORMS)),
-        "peer" => arg.add(words(&["user", "any"])),
+        "framing" => arg.add(words(|| [&["none"], &NAMES[..]].concat())),
+        "stdio" => arg.add(words(|| FORMS.to_vec())),
+        "peer" => arg.add(words(|| vec!["user", "any"])),
         "directory" => arg.value_hint(ValueHint::DirPath),
         "command" | "program" => arg.value_hint(ValueHint::AnyPath),
         _ => arg,
     }
 }
 
-fn words(words: &'static [&'static str]) -> ArgValueCandidates {
-    ArgValueCandidates::new(|| words.iter().copied().map(CompletionCandidate::new).collect())
+fn words(words: fn() -> Vec<&'static str>) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || words().into_iter().map(CompletionCandidate::new).collect())
 }
 
 /// Pipes that are there, and paths to others.
@@ -117,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_words_are_values_of_their_options() {
-        for word in FRAMINGS {
+        for word in NAMES {
             assert!(values::framing(word).is_ok(), "{word}");
         }
         for word in FORMS {
