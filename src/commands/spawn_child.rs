@@ -29,7 +29,8 @@ use crate::{interrupt, stdio};
     args_override_self = true,
     after_help = "In every ARG, {in} is the ID of the pipe that PROGRAM reads (our stdin), {out} of the one that\n\
     it writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without {in},\n\
-    {out}, --pipe and --env both IDs are appended, in then out.\n\
+    {out}, --pipe and --env both IDs are appended, in then out; with --pipe alone these two pipes\n\
+    are not made, and PROGRAM has our stdin and stdout as its own.\n\
     PROGRAM's exit code is ours (128+N if signal N ended it), and its pipes end with it: what it\n\
     wrote still comes, what a grandchild writes later does not, input that it left unread is no\n\
     failure. SIGTERM and SIGHUP are passed on to it.\n\nExamples:\n  \

@@ -70,6 +70,16 @@ fn placeholders_are_replaced_wherever_they_stand() {
     scratch.pipetool(["spawn-child", "-d", "out", "sh", "-c", "cat <&$1; cat", "sh"]).run("out").ok().out("out");
     let environment = ["spawn-child", "--env", "sh", "-c", "eval \"cat <&$PIPETOOL_IN >&$PIPETOOL_OUT\"; echo $# >&2"];
     scratch.pipetool(environment).run("env").ok().out("env").says(&["0"]);
+    // A declared pipe is one more, unless it takes the place of one.
+    fs::write(scratch.path("f"), "file ").unwrap();
+    for (declared, script, printed) in [
+        ("a=in:f", "eval \"cat <&$PIPETOOL_IN >&$PIPETOOL_OUT\"", "env"),
+        ("a=in:f", "eval \"cat <&$PIPETOOL_A >&$PIPETOOL_OUT\"", "file "),
+        ("a=in:-", "eval \"cat <&$PIPETOOL_A >&$PIPETOOL_OUT\"; test -z \"$PIPETOOL_IN\"", "env"),
+    ] {
+        let environment = ["spawn-child", "--env", "--pipe", declared, "--", "sh", "-c", script];
+        scratch.pipetool(environment).run("env").ok().out(printed);
+    }
 }
 
 /// Exactly these handles, the lowest numbers from 3 on, each an end of its own pipe: whatever we were given.
