@@ -24,6 +24,8 @@ fn decoded(framing: Framing, pieces: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Ve
         Ok(last) => messages.extend(last.map(<[u8]>::to_vec)),
         Err(_) => return (messages, false),
     }
+    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.finish(), Ok(None));
     (messages, true)
 }
 
