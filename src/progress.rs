@@ -18,7 +18,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// How wide a bar is where no terminal says it.
 const WIDTH: u16 = 80;
 /// How many columns a line needs beside its names, for the figures and a bar that can be seen to move.
-const BESIDE_BAR: usize = 72;
+const BESIDE_BAR: usize = 62;
 
 /// Counts the bytes of one connection, both ways. Feeding it costs a look at the clock.
 #[derive(Debug)]

@@ -85,6 +85,11 @@ impl Place {
         }
     }
 
+    /// Is it for a FIFO, or is there one?
+    pub(crate) fn is_fifo(&self) -> bool {
+        matches!(self, Place::Fifo(_)) || self.file().is_some_and(super::fifo::is_at)
+    }
+
     /// The address as the kernel takes it.
     pub(super) fn socket_address(&self) -> io::Result<SocketAddrUnix> {
         Ok(match self {
