@@ -1,5 +1,6 @@
 //! serve -k --hub: who hears what, whole; slow, rude and dead clients; what each option means with many.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -564,9 +565,45 @@ fn what_passes_is_shown_and_counted() {
         hub.says(shown);
     }
     hub.signal(Signal::SIGINT);
-    hub.end()
-        .killed_by(Signal::SIGINT)
-        .says(&["2 clients, 0 of them too slow: sent 8 B, received 3 B", "messages: 2 sent, 1 received, 0 dropped"]);
+    hub.end().killed_by(Signal::SIGINT).says(&[
+        "2 clients, 0 of them disconnected as too slow: sent 8 B, received 3 B",
+        "messages: 2 sent, 1 received, 0 dropped",
+    ]);
+}
+
+/// All clients have one thread, which does not wait for whoever does not read what is said on stderr.
+#[test]
+fn a_full_stderr_holds_nobody_up() {
+    let scratch = Scratch::new();
+    let script = "mkfifo err; exec 9<>err; exec $PIPETOOL serve -k --hub -v ./x 2>err";
+    let hub = scratch.shell(script).open_stdin().start();
+    until("a server", || UnixStream::connect(scratch.path("x")).is_ok());
+    for _ in 0..800 {
+        drop(UnixStream::connect(scratch.path("x")).unwrap());
+    }
+    let client = UnixStream::connect(scratch.path("x")).unwrap();
+    (&client).write_all(b"still here\n").unwrap();
+    hub.prints("still here\n");
+    let said = fs::File::open(scratch.path("err")).unwrap();
+    let mut said = BufReader::new(said).lines().map(Result::unwrap);
+    // Once there is room, the next line says what is missing.
+    drop(client);
+    assert!(said.any(|line| line.contains("stderr was full: ") && line.contains(" lines are missing here")));
+    hub.signal(Signal::SIGTERM);
+    hub.end();
+}
+
+#[test]
+fn an_incomplete_log_is_told_of_while_the_hub_goes_on() {
+    let scratch = Scratch::new();
+    let hub = hub(&scratch, &["-v", "--log", "/dev/full"]);
+    let client = join(&scratch, &hub, 1);
+    client.says("hi\n");
+    hub.prints("hi\n");
+    drop(client);
+    hub.says("could not write all to '/dev/full'");
+    hub.signal(Signal::SIGTERM);
+    hub.end();
 }
 
 #[test]
