@@ -94,8 +94,8 @@ fn modes_that_do_not_fit_say_which_does() {
         scratch.pipetool(line.split(' ')).run("").code(1).one_line(&[reason]);
     }
     for (line, reason) in [
-        ("connect -n 1 ./bytes", "messages need a '--framing'"),
-        ("connect --stdio hex ./bytes", "messages need a '--framing'"),
+        ("connect -n 1 ./bytes", "a '--framing' tells them apart"),
+        ("connect --stdio hex ./bytes", "a '--framing' tells them apart"),
     ] {
         scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
     }
@@ -381,4 +381,16 @@ fn a_dotnet_client_of_a_message_pipe_is_told_at_once() {
     client.says(&["Protocol wrong type for socket"]);
     scratch.pipetool(["connect", "x"]).run("hi\n").ok();
     server.end().ok().out("hi\n");
+}
+
+/// No other client, and no other server, could be served with it.
+#[test]
+fn with_k_a_stdin_that_is_no_such_messages_ends_us() {
+    let scratch = Scratch::new();
+    let server = scratch.server(["-k", "-f", "lines", "./x"]);
+    let client = scratch.pipetool(["connect", "-k", "-f", "lines", "--stdio", "netstring", "./x"]);
+    client.run("2:hi,xyz").code(1).one_line(&["'stdin'", "no netstring"]);
+    server.prints("hi\n");
+    scratch.pipetool(["connect", "-k", "--stdio", "hex", "./x"]).run("").code(2).one_line(&["'./x'", "'--framing'"]);
+    server.end_by_the_system();
 }
