@@ -272,6 +272,13 @@ impl Ended {
         self.says(texts)
     }
 
+    #[cfg(unix)]
+    #[track_caller]
+    pub fn says_nothing(self) -> Self {
+        assert_eq!(self.err, "", "{}: stderr", self.name);
+        self
+    }
+
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Self {
         for text in texts {

@@ -1,18 +1,17 @@
-//! The README keeps its promises. Of its blocks, `sh run` is run, and prints the `text` below it; `console run` is done
-//! at terminals, and looks like that; `sh ci` is for .ci/run. Whatever else is a command is on a list, with the reason.
+//! The README keeps its promises. Of its blocks, `sh run` is run, and prints the `text` below it; `sh run NAME...` finds
+//! real programs to talk to (tests/peers/recipes.sh); `console run` is done at terminals, and looks like that; `sh ci` is
+//! for .ci/run; systemd looks at `ini`. Whatever else is a command is on a list, with the reason.
 
 use crate::harness::{PIPETOOL, Scratch, Starter};
 
 const README: &str = include_str!("../../README.md");
 
 /// Commands that no test runs as they stand, by how they begin.
-const NOT_RUN: [(&str, &str); 7] = [
+const NOT_RUN: [(&str, &str); 5] = [
     ("cargo deb ", "cargo-deb takes minutes to build; done by hand, and `dpkg -c` looked at"),
-    ("pipetool serve x -- ssh host", "another computer; recipes:: has a stand-in for ssh, on this one"),
     ("$ pipetool list", "what there is on a machine; listing:: has the same with pipes of its own"),
     ("$ pipetool serve -k --hub=relay", "nobody sees when all clients are there; hub:: has a relay"),
     ("$ pipetool connect -p", "a bar in motion; views:: looks at one"),
-    ("$ mpv --idle", "mpv and i3 bring 250 packages along; done by hand"),
     ("> (echo GET", "Windows' own services; .ci/windows has the same options with a C program"),
 ];
 
@@ -44,14 +43,30 @@ fn with_pipetool(program: Starter) -> Starter {
 #[test]
 fn its_examples_run_and_print_what_it_says() {
     let blocks = blocks();
-    let next = |at: usize| blocks.get(at + 1).filter(|next| next.kind == "text").map_or("", |next| next.text);
-    for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.kind == "sh run") {
+    let printed = |at: usize| blocks.get(at + 1).filter(|next| next.kind == "text").map_or("", |next| next.text);
+    for (at, block) in blocks.iter().enumerate() {
+        let Some(programs) = block.kind.strip_prefix("sh run") else { continue };
         let scratch = Scratch::new();
         // The line that says that it is ready is no part of the picture.
         let script = block.text.replace("cat ready", "cat ready > /dev/null");
+        let set_up = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/recipes.sh");
+        let programs = programs.trim().replace(' ', "\n");
+        let script = format!("source {set_up}\n{programs}\n{script}");
         let bash = scratch.program("bash", ["-euo", "pipefail", "-c", &script]);
-        with_pipetool(bash).run("").ok().out(next(at));
+        with_pipetool(bash).run("").ok().out(printed(at));
     }
+}
+
+#[test]
+fn systemd_understands_its_units() {
+    let scratch = Scratch::new();
+    let (_, units) = of_kind("ini")[0].text.split_once("system/").unwrap();
+    let (socket, service) = units.split_once("# /etc/systemd/system/").unwrap();
+    for unit in [socket, service] {
+        let (name, text) = unit.split_once('\n').unwrap();
+        std::fs::write(scratch.path(name), text.replace("/usr/local/bin/pipetool", PIPETOOL)).unwrap();
+    }
+    scratch.program("systemd-analyze", ["verify", "./jobs.socket", "./jobs.service"]).run("").ok().says_nothing();
 }
 
 #[test]
