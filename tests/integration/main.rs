@@ -7,6 +7,7 @@
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | clients | connect -k, --client-timeout: who comes back, and whose time is over |
+//! | equivalents | other tools' commands beside ours, as the README has them |
 //! | fifos | FIFOs, made and found |
 //! | generated | completions/ and man/: fresh, and of use to shells and mandoc; pages.rs makes the pages |
 //! | layout | the map of the code: what lies where, what may know what |
@@ -49,6 +50,8 @@ mod commands;
 mod dotnet;
 #[cfg(unix)] // sockets as peers, which can end one half alone; windows.rs has Windows' own ends
 mod ends;
+#[cfg(unix)] // tools of Unix
+mod equivalents;
 #[cfg(unix)] // there are none on Windows
 mod fifos;
 #[cfg(unix)] // shells, and what is committed is the same everywhere
