@@ -37,7 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("byteorder", &["framing/", "transfer/wire.rs"]),
     ("bytesize", &["commands/values.rs"]),
     ("clap", &["commands/", "lib.rs"]),
-    ("clap_complete", &["commands/completions.rs"]),
+    ("clap_complete", &["commands/completions.rs", "commands/completions/"]),
     ("console", &["progress.rs"]),
     ("crc32fast", &["transfer/"]),
     ("ctrlc", &["interrupt.rs"]),
