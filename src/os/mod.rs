@@ -56,6 +56,7 @@ pub(crate) use imp::{
     hand_over,            // gives such handles to a child, and nothing else
     handle_path,          // the path by which a child can open one
     hands_files,          // can files be given and taken here?
+    is_ordinary_name,     // is a file of that name in its directory, and nothing else?
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident

@@ -235,7 +235,7 @@ fn name_for(item: &Item, number: u64) -> Result<OsString, Trouble> {
 fn safe_name(said: &[u8]) -> Result<OsString, Trouble> {
     let last = said.rsplit(|&byte| std::path::is_separator(byte.into())).next().unwrap_or_default();
     let name = os::name_from(last);
-    if [&b""[..], b".", b".."].contains(&last) || name.to_string_lossy().chars().any(char::is_control) {
+    if !os::is_ordinary_name(&name) || name.to_string_lossy().chars().any(char::is_control) {
         let said = String::from_utf8_lossy(said);
         return Err(Trouble::with("could not write to", &said, io::Error::other("no file should have such a name")));
     }
