@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Decoder, Form, Framing};
+use super::{Decoder, Form, Framing, give_back};
 
 /// Makes the bytes of one side into those of the other, message by message.
 #[derive(Debug)]
@@ -193,6 +193,7 @@ impl Translator {
         if outgoing.ends.is_empty() {
             *outgoing = Outgoing { bytes: std::mem::take(&mut outgoing.bytes), ..Outgoing::default() };
             outgoing.bytes.clear();
+            give_back(&mut outgoing.bytes);
         }
     }
 
