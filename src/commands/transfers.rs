@@ -189,7 +189,8 @@ impl<'a> Report<'a> {
             "confirmed": outcome == Outcome::Confirmed,
             "peer": self.peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })),
         });
-        format!("{line}\n")
+        // The names are those that the sender said.
+        stderr::harmless_json(&format!("{line}\n"))
     }
 }
 
