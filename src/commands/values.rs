@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use serde_json::{Value, json};
 
 use crate::bridge::Finish;
 use crate::framing::{Form, Framing};
-use crate::os::{self, Mode};
+use crate::os::{self, Mode, Peer};
 use crate::pipe::{Direction, PeerRule, PipeAddress};
 use crate::progress::When;
 
@@ -57,6 +58,11 @@ pub(crate) enum Statistics {
 
 pub(crate) fn statistics(text: &str) -> Statistics {
     if text == "json" { Statistics::Json } else { Statistics::Text }
+}
+
+/// Who is at the other end, as `--stats=json` says it.
+pub(crate) fn peer_in_json(peer: Option<Peer>) -> Value {
+    peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })).into()
 }
 
 pub(crate) fn when(text: &str) -> When {

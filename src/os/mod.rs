@@ -7,6 +7,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
@@ -142,6 +143,11 @@ pub(crate) enum Accepted {
 /// The directory that a file is in.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// When a time that begins now is over: never, if it has no limit.
+pub(crate) fn in_time(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
 }
 
 /// Is shown bytes that have passed.
