@@ -1,7 +1,7 @@
 //! The receiver's side of a transfer.
 
 use super::destination::{Destination, Spot};
-use super::wire::{Answer, End, Item, ItemKind, MOST_WORDS, Record, Tally};
+use super::wire::{Answer, End, Item, ItemKind, Record, Tally};
 use super::{Arrived, Channel, Trouble, out_of_place};
 
 /// The kernel copies so much at once: the bar moves, and a sender that has gone is noticed.
@@ -181,7 +181,7 @@ impl Receiver {
     }
 
     fn aborted(&mut self, length: usize) -> Result<Trouble, Trouble> {
-        let why = self.channel.hear_words(length.min(MOST_WORDS))?;
+        let why = self.channel.hear_words(length)?;
         Ok(Trouble::There(String::from_utf8_lossy(&why).into_owned()))
     }
 }
