@@ -84,16 +84,14 @@ impl Destination {
             Kind::Directory(path) => match fs::metadata(path) {
                 Ok(found) if found.is_dir() => Ok(()),
                 Ok(_) => failed(path, io::Error::other("it is no directory: '-o' names a file")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => failed(path, no_directory(path)),
                 Err(error) => failed(path, error),
             },
             Kind::File { path, .. } => match fs::metadata(path) {
                 Ok(found) if found.is_dir() => failed(path, io::Error::other("it is a directory: use '-D'")),
                 Ok(found) if found.is_file() && !self.replaces => failed(path, landing::already_there()),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => failed(path, error),
-                _ if !directory_of(path).is_dir() => {
-                    let directory = directory_of(path).display();
-                    failed(path, io::Error::other(format!("there is no directory '{directory}'")))
-                }
+                _ if !directory_of(path).is_dir() => failed(path, no_directory(directory_of(path))),
                 _ => Ok(()),
             },
         }
@@ -217,6 +215,10 @@ fn not_written(stopped: Stopped, path: &Path) -> Trouble {
         Stopped::Closed | Stopped::Ended => failed(io::ErrorKind::BrokenPipe.into()),
         Stopped::Failed(error) => failed(error),
     }
+}
+
+fn no_directory(path: &Path) -> io::Error {
+    io::Error::other(format!("there is no directory '{}'", path.display()))
 }
 
 /// Opens what is there, if it is neither a file nor nothing: that is written to and never replaced.
