@@ -203,7 +203,7 @@ fn where_nothing_can_be_written_is_known_before_anybody_comes() {
         ("--print-names -o dir", ["'dir'", "use '-D'"]),
         ("-o no/file", ["'no/file'", "no directory 'no'"]),
         ("-o file", ["'file'", "there already"]),
-        ("-D no", ["'no'", "No such file"]),
+        ("-D no", ["'no'", "no directory 'no'"]),
         ("-D file", ["'file'", "'-o' names a file"]),
     ] {
         scratch.pipetool(["recv", "x"].into_iter().chain(line.split(' '))).run("").code(1).one_line(&reasons);
@@ -224,7 +224,7 @@ fn where_nothing_can_be_written_is_known_before_anybody_comes() {
 fn a_file_that_changes_while_it_is_sent() {
     let scratch = Scratch::new();
     for (change, reason) in [
-        ("truncate -s 1000 a", "became shorter"),
+        ("truncate -s 1000 a", "became shorter while it was being sent ('cat FILE | pipetool send PIPE'"),
         ("echo more >> a", "changed while it was being sent"),
         ("printf x | dd of=a conv=notrunc status=none", "changed while it was being sent"),
     ] {
