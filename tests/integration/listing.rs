@@ -110,6 +110,13 @@ fn people_get_a_table_without_escape_sequences() {
     let line = text.lines().find(|line| line.starts_with(r"a\u{1b}[31mb ")).unwrap_or_else(|| panic!("{text}"));
     assert!(line.contains("live") && line.contains(&server.child.id().to_string()), "{line}");
     assert!(!text.contains('\x1b') && told.err.is_empty());
+    // What JSON may hold and a terminal should not see: a CSI of one character, DEL, text that runs backwards.
+    let name = "a\u{9b}31m\x7f\u{202e}b";
+    let _server = scratch.server(["-k", name]);
+    let told = String::from_utf8(scratch.pipetool(["list", "--json"]).run("").ok().out).unwrap();
+    assert!(!told.contains(|c: char| c != '\n' && c.is_control() || c == '\u{202e}'));
+    let pipes: Vec<Value> = serde_json::from_str(&told).unwrap();
+    assert!(pipes.iter().any(|pipe| pipe["name"] == name));
     // All columns stand below each other.
     let start = text.lines().next().unwrap().find("STATE").unwrap();
     assert!(text.lines().skip(1).all(|line| ["live", "stal"].contains(&&line[start..start + 4])), "{text}");

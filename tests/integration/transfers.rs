@@ -199,6 +199,31 @@ fn handles_and_fifos_go_one_way_or_two() {
     scratch.shell("$PIPETOOL recv fd:3 3> >(cat)").run("").code(1).one_line(&["only be written to"]);
 }
 
+/// In a FIFO two senders are one stream: the second one's words come behind the goodbye of the first.
+#[test]
+fn a_second_sender_in_one_fifo_is_not_lost_without_a_word() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, scratch.path("f"), rustix::fs::Mode::RWXU).unwrap();
+    let words = |text: &str| {
+        let listener = scratch.shell("cat f").start();
+        scratch.pipetool(["send", "./f", "-t", text]).run("").ok();
+        listener.end().ok().out
+    };
+    let (first, second) = (words("first"), words("second"));
+    for (said, code) in [(first.clone(), 0), ([first, second].concat(), 1)] {
+        let receiver = scratch.pipetool(["recv", "-D", "in", "--force", "./f"]).start();
+        // It has the FIFO open until the receiver has left: that alone is no second sender.
+        let mut fifo = File::options().read(true).write(true).open(scratch.path("f")).unwrap();
+        fifo.write_all(&said).unwrap();
+        let ended = receiver.end().code(code);
+        assert_eq!(fs::read_to_string(scratch.path("in/item-1")).unwrap(), "first");
+        if code == 1 {
+            ended.one_line(&["'./f'", "more after its goodbye"]);
+        }
+    }
+}
+
 /// A stranger has read the README's Protocol section, and nothing else.
 #[test]
 fn a_stranger_speaks_the_protocol() {
