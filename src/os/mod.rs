@@ -57,6 +57,7 @@ pub(crate) use imp::{
     hand_over,            // gives such handles to a child, and nothing else
     handle_path,          // the path by which a child can open one
     hands_files,          // can files be given and taken here?
+    is_in_background,     // is the terminal on stderr somebody else's just now?
     is_ordinary_name,     // is a file of that name in its directory, and nothing else?
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?

@@ -65,6 +65,11 @@ pub(crate) fn try_say(text: &str) {
     }
 }
 
+/// Has the terminal on stderr another process group in front? Then a bar would be drawn over what is typed to that.
+pub(crate) fn is_in_background() -> bool {
+    rustix::termios::tcgetpgrp(rustix::stdio::stderr()).is_ok_and(|group| group != rustix::process::getpgrp())
+}
+
 /// Can a line be written to stderr without a wait, within `patience`? (A pipe that has room has it for a page.) One
 /// that is gone or closed does not make anybody wait.
 pub(crate) fn stderr_has_room(patience: Duration) -> bool {
