@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::Shutdown;
 
-use super::pump::poll;
+use super::poll::poll;
 
 /// Was stdout closed when this process began? Rust opens /dev/null in its place before main, so this is asked
 /// before Rust does anything.

@@ -56,7 +56,7 @@ pub(crate) use listener::Listener;
 pub(crate) use name::OwnedName;
 pub(crate) use people::{current_user, group_id, user_id, user_name};
 pub(crate) use place::{Place, find_elsewhere, is_pipe};
-pub(crate) use pump::{pump, pump_messages};
+pub(crate) use pump::{pump, share_threads};
 pub(crate) use ready::ReadyHandle;
 pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
 pub(crate) use sink::Sink;
