@@ -18,8 +18,8 @@
 //! direction's end" are facts that neither flow knows alone.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -91,7 +91,8 @@ pub(crate) enum Failure {
     Malformed(String),
     /// The peer left without reading all it was sent, or never took us on.
     Reset,
-    /// The peer reads no more, and so many bytes that were taken from stdin were not delivered.
+    /// The peer reads no more, and so many bytes that were taken from stdin were not delivered, or (none) are there to
+    /// be taken.
     Undelivered(usize),
 }
 
@@ -177,12 +178,12 @@ pub(crate) fn bridge(
         translator: from_peer_messages,
     });
     let flows = to_peer.into_iter().chain(from_peer).collect();
-    let lost = AtomicUsize::new(0);
+    let lost = Mutex::new(None);
     let (tell, hear) = channel();
     let at_end = |flow: Flow<'_>, ended: Ended| {
         let goes = flow.goes;
         if goes == OneWay::Out {
-            lost.store(undelivered(&flow), Relaxed);
+            *lost.lock().unwrap_or_else(PoisonError::into_inner) = loss(&flow, &ended);
         }
         pass_on(flow, &ended, rules);
         // Nobody listens any more when the session was over first.
@@ -200,18 +201,18 @@ pub(crate) fn bridge(
         wake.give();
         session
     });
-    let lost = lost.into_inner();
+    let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
     if session.is_err() {
         // What the peer sent may not have arrived where it should: it has to learn that.
         connection.leave_abruptly();
     }
     // Leave before anything is said about it.
     drop((from_pipe, to_pipe, connection));
-    match session? {
-        Session::Over | Session::QuitAfter if lost > 0 && !rules.keep_open && !rules.forgives_loss => {
-            Err(Failure::Undelivered(lost))
+    match (session?, lost) {
+        (Session::Over | Session::QuitAfter, Some(bytes)) if !rules.keep_open && !rules.forgives_loss => {
+            Err(Failure::Undelivered(bytes))
         }
-        session => Ok(session),
+        (session, _) => Ok(session),
     }
 }
 
@@ -255,8 +256,11 @@ fn pass_on(flow: Flow<'_>, ended: &Ended, rules: &Rules) {
     }
 }
 
-/// How many bytes were taken and have not arrived.
-fn undelivered(flow: &Flow<'_>) -> usize {
-    flow.source.as_ref().map_or(0, |source| source.undelivered().len())
-        + flow.translator.as_ref().map_or(0, |translator| translator.undelivered())
+/// How many bytes were taken and have not arrived, if it is a loss. It is one too if none were, and a peer that reads no
+/// more could have had some: whether we had come to take them is chance.
+fn loss(flow: &Flow<'_>, ended: &Ended) -> Option<usize> {
+    let taken = flow.source.as_ref().map_or(0, |source| source.undelivered().len())
+        + flow.translator.as_ref().map_or(0, |translator| translator.undelivered());
+    let has_more = || flow.source.as_ref().is_some_and(Source::has_more);
+    (taken > 0 || matches!(ended, Ended::SinkClosed) && has_more()).then_some(taken)
 }

@@ -91,6 +91,13 @@ impl Source {
         is_file.then(|| size.saturating_sub(at))
     }
 
+    /// Is there more to be taken at this very moment? Nobody knows of a device, and what is typed may be for others.
+    pub(crate) fn has_more(&self) -> bool {
+        self.kind != Kind::Terminal
+            && !self.ended
+            && rustix::io::ioctl_fionread(&self.handle).is_ok_and(|bytes| bytes > 0)
+    }
+
     /// Takes no more: whoever writes there learns that nobody reads.
     pub(crate) fn close(self) {
         match self.handle {
