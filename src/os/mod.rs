@@ -236,7 +236,7 @@ pub(crate) struct FoundPipe {
 }
 
 /// What a named pipe is.
-#[cfg_attr(windows, expect(dead_code, reason = "'list' is not there yet"))]
+#[cfg_attr(windows, expect(dead_code, reason = "all have a name there"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PipeKind {
     /// .NET would find it under its name.
@@ -250,7 +250,6 @@ pub(crate) enum PipeKind {
 }
 
 /// What came of taking what is there, without waiting.
-#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Debug)]
 pub(crate) enum Took {
     /// So many bytes, or a message of so many.
@@ -264,7 +263,6 @@ pub(crate) enum Took {
 }
 
 /// What came of giving, without waiting.
-#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Debug)]
 pub(crate) enum Gave {
     /// So many bytes were taken.
@@ -274,13 +272,13 @@ pub(crate) enum Gave {
     /// Nobody reads there any more.
     Closed,
     /// The message is larger than any that it takes.
+    #[cfg_attr(windows, expect(dead_code, reason = "there is no such limit"))]
     TooLong,
     /// It cannot be written to.
     Failed(io::Error),
 }
 
 /// What an end is watched for.
-#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wish {
     /// There is something to be taken, or the end.
