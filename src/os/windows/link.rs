@@ -131,11 +131,14 @@ impl Watched for Link {
 
     fn news(&self, wish: Wish) -> News {
         let listens = self.reading.borrow_mut().is_under_way();
-        let ended = matches!(self.reading.borrow_mut().done(), Some(Done { moved: Err(_), .. }));
+        let has_failed = |call: &RefCell<Call<Pipe>>| {
+            let done = call.borrow_mut().done();
+            done.is_some_and(|done| done.moved.is_err())
+        };
         News {
             to_take: wish.to_take && !listens,
             to_give: wish.to_give && !self.writing.borrow_mut().is_under_way(),
-            closed: ended || !listens && self.is_seen_gone(),
+            closed: has_failed(&self.reading) || has_failed(&self.writing) || !listens && self.is_seen_gone(),
         }
     }
 
@@ -177,7 +180,7 @@ impl Watched for Source {
         News { to_take: wish.to_take && !self.is_busy(), ..News::default() }
     }
 
-    fn event(&self) -> Option<RawHandle> {
+    fn event(&self, _: Wish) -> Option<RawHandle> {
         self.under_way()
     }
 
@@ -208,8 +211,8 @@ impl Watched for Sink {
         News { to_give: wish.to_give && !self.is_busy(), closed: self.is_abandoned(), ..News::default() }
     }
 
-    fn event(&self) -> Option<RawHandle> {
-        self.under_way()
+    fn event(&self, wish: Wish) -> Option<RawHandle> {
+        self.under_way().filter(|_| wish.to_give)
     }
 
     fn has_to_be_looked_at(&self) -> bool {

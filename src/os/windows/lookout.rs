@@ -19,8 +19,8 @@ pub(crate) trait Watched {
     /// What is known of it now.
     fn news(&self, wish: Wish) -> News;
 
-    /// What tells that there may be news, if that is an event of its own.
-    fn event(&self) -> Option<RawHandle> {
+    /// What tells that there may be such news as is wished for, if that is an event of its own.
+    fn event(&self, _: Wish) -> Option<RawHandle> {
         None
     }
 
@@ -54,7 +54,7 @@ impl<'a> Lookout<'a> {
             return Ok(news);
         }
         let events: Vec<RawHandle> =
-            self.0.iter().filter_map(|(end, _)| end.event()).chain([event.as_raw_handle()]).collect();
+            self.0.iter().filter_map(|(end, wish)| end.event(*wish)).chain([event.as_raw_handle()]).collect();
         let looks = self.0.iter().any(|(end, _)| end.has_to_be_looked_at()).then_some(LOOK_EVERY);
         wait(&events, timeout.into_iter().chain(looks).min())?;
         Ok(self.look())

@@ -109,7 +109,7 @@ impl Sink {
     /// What has to be looked at again and again to know it; nothing where it cannot happen, or where a call is
     /// under way: that one fails then, and Windows would have the look wait for it.
     pub(super) fn looked_at(&self) -> Option<RawHandle> {
-        (self.kind.may_be_abandoned() && self.under_way().is_none()).then(|| self.handle.as_raw_handle())
+        (self.kind.may_be_abandoned() && !self.is_busy()).then(|| self.handle.as_raw_handle())
     }
 
     /// Is a thread of ours writing to it still?
@@ -117,7 +117,7 @@ impl Sink {
         self.worker.as_ref().is_some_and(Worker::is_busy)
     }
 
-    /// What tells that it is done.
+    /// What tells that the last of it is done.
     pub(super) fn under_way(&self) -> Option<RawHandle> {
         self.worker.as_ref().and_then(Worker::under_way)
     }
