@@ -30,6 +30,7 @@ pub(crate) use imp::{
     Listener,             // a pipe that we serve
     Lookout,              // that thread's wait for all of them
     OwnedName,            // the name of such a pipe, ours to remove
+    PIPES_HAVE_OWNERS,    // does the list of pipes say whose each is?
     Place,                // where a pipe address leads on this system
     ReadyHandle,          // --ready-fd
     SIGTERM,              // what asks a server to end when its clients are done

@@ -77,6 +77,8 @@ pub(crate) use wake::Wake;
 pub(crate) const HANDLES_HAVE_PATHS: bool = false;
 /// Pipes can be reached from other computers here.
 pub(crate) const HAS_REMOTE_CLIENTS: bool = true;
+/// Whose a pipe is can be asked by its clients only.
+pub(crate) const PIPES_HAVE_OWNERS: bool = false;
 
 /// The mode of a pipe of which the user said nothing, but that messages are wanted. Without them a pipe of
 /// messages is a stream of bytes, as Docker's engine uses it.
