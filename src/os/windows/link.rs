@@ -216,6 +216,6 @@ impl Watched for Sink {
     }
 
     fn has_to_be_looked_at(&self) -> bool {
-        self.looked_at().is_some()
+        self.may_be_abandoned()
     }
 }

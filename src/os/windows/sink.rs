@@ -106,10 +106,15 @@ impl Sink {
         self.looked_at().is_some_and(pipe::is_abandoned)
     }
 
+    /// Can that happen?
+    pub(super) fn may_be_abandoned(&self) -> bool {
+        self.kind.may_be_abandoned()
+    }
+
     /// What has to be looked at again and again to know it; nothing where it cannot happen, or where a call is
     /// under way: that one fails then, and Windows would have the look wait for it.
     pub(super) fn looked_at(&self) -> Option<RawHandle> {
-        (self.kind.may_be_abandoned() && !self.is_busy()).then(|| self.handle.as_raw_handle())
+        (self.may_be_abandoned() && !self.is_busy()).then(|| self.handle.as_raw_handle())
     }
 
     /// Is a thread of ours writing to it still?
