@@ -41,7 +41,10 @@ unsafe impl<H: AsRawHandle + Send + Sync> Send for Call<H> {}
 #[derive(Clone, Copy, Debug)]
 enum State {
     Idle,
-    UnderWay,
+    /// Something is waited for.
+    Taking,
+    /// Something is written.
+    Giving,
     Over(Done),
 }
 
@@ -72,7 +75,7 @@ impl<H: AsRawHandle> Call<H> {
     /// below.
     pub(super) fn read(&mut self, most: usize) {
         self.buffer.resize(most, 0);
-        self.begin(|handle, bytes, length, overlapped| {
+        self.begin(State::Taking, |handle, bytes, length, overlapped| {
             // SAFETY: the buffer has this length, and both it and `overlapped` stay until the call is over.
             unsafe { ReadFile(handle, bytes, length, null_mut(), overlapped) }
         });
@@ -80,9 +83,8 @@ impl<H: AsRawHandle> Call<H> {
 
     /// Begins to write all of `bytes`, of which it keeps a copy.
     pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(bytes);
-        self.begin(|handle, bytes, length, overlapped| {
+        self.buffer = bytes.to_vec();
+        self.begin(State::Giving, |handle, bytes, length, overlapped| {
             // SAFETY: as for reading; nothing is written to the buffer.
             unsafe { WriteFile(handle, bytes, length, null_mut(), overlapped) }
         });
@@ -90,13 +92,13 @@ impl<H: AsRawHandle> Call<H> {
 
     /// Begins to wait for a client of a pipe that we serve.
     pub(super) fn connect(&mut self) {
-        self.begin(|handle, _, _, overlapped| {
+        self.begin(State::Taking, |handle, _, _, overlapped| {
             // SAFETY: as above.
             unsafe { ConnectNamedPipe(handle, overlapped) }
         });
     }
 
-    fn begin(&mut self, call: impl FnOnce(RawHandle, *mut u8, u32, *mut OVERLAPPED) -> i32) {
+    fn begin(&mut self, state: State, call: impl FnOnce(RawHandle, *mut u8, u32, *mut OVERLAPPED) -> i32) {
         let event = something_is_over().map_or(null_mut(), AsRawHandle::as_raw_handle);
         *self.overlapped.get_mut() = OVERLAPPED { hEvent: event, ..OVERLAPPED::default() };
         let (handle, length) = (self.handle.as_raw_handle(), as_length(self.buffer.len()));
@@ -104,7 +106,7 @@ impl<H: AsRawHandle> Call<H> {
         // SAFETY: reads the calling thread's own variable.
         let code = unsafe { GetLastError() };
         self.state = if began || code == ERROR_IO_PENDING || code == ERROR_MORE_DATA {
-            State::UnderWay
+            state
         } else {
             State::Over(Done { moved: Err(code), more: false })
         };
@@ -116,12 +118,17 @@ impl<H: AsRawHandle> Call<H> {
 
     /// Looks whether a call is under way still.
     pub(super) fn is_under_way(&mut self) -> bool {
-        if let State::UnderWay = self.state
-            && let Some(done) = self.result()
-        {
-            self.state = State::Over(done);
+        let gives = matches!(self.state, State::Giving);
+        if !gives && !matches!(self.state, State::Taking) {
+            return false;
         }
-        matches!(self.state, State::UnderWay)
+        let Some(done) = self.result() else { return true };
+        if gives {
+            // There may be thousands of such copies.
+            self.buffer = Vec::new();
+        }
+        self.state = State::Over(done);
+        false
     }
 
     /// How the call ended, if it has and was not taken yet.

@@ -1,7 +1,9 @@
 //! serve -k --hub where a pipe has no half-close and no backlog; a bus of more clients than one can wait for by
 //! their handles (64); and --client-timeout with a COMMAND.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::windows::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -156,6 +158,29 @@ fn a_bus_of_a_hundred_and_fifty() {
         client.join().unwrap();
     }
     hub.end().code(124).says(&["150 clients, 0 of them too slow"]);
+}
+
+/// As they are for a child of a program that can wait for them itself.
+#[test]
+fn overlapped_pipes_are_stdin_and_stdout() {
+    let overlapped = |name: &str| {
+        let mut ways = File::options();
+        ways.read(true).write(true).custom_flags(0x4000_0000);
+        ways.open(format!(r"\\.\pipe\{name}")).unwrap()
+    };
+    let scratch = Scratch::new();
+    let (mut feeder, collector) = (scratch.serving(["in"], Starter::open_stdin), scratch.server(["out"]));
+    let hub = scratch.serving(["-k", "--hub", "x"], |hub| hub.stdin(overlapped("in")).stdout(overlapped("out")));
+    let mut one = join(&scratch, &hub, 1);
+    for round in ["one\n", "two\n"] {
+        feeder.write(round);
+        one.hears(round);
+        one.says(round);
+        collector.prints(round);
+    }
+    // Its end is seen too.
+    drop(collector);
+    hub.end().code(1);
 }
 
 #[test]
