@@ -33,13 +33,15 @@ pub(crate) struct Link {
     reading: RefCell<Call<Pipe>>,
     writing: RefCell<Call<Pipe>>,
     looked_at: Cell<Instant>,
+    was_seen_gone: Cell<bool>,
 }
 
 impl Link {
     pub(super) fn new(pipe: Pipe) -> Self {
         let (kind, pipe) = (pipe.kind(), Arc::new(pipe));
         let writing = RefCell::new(Call::new(Arc::clone(&pipe)));
-        Link { kind, reading: RefCell::new(Call::new(pipe)), writing, looked_at: Cell::new(Instant::now()) }
+        let (reading, looked_at) = (RefCell::new(Call::new(pipe)), Cell::new(Instant::now()));
+        Link { kind, reading, writing, looked_at, was_seen_gone: Cell::default() }
     }
 
     /// Takes what is there, or one message, into `buffer`: no more of it than shows that it has more than
@@ -113,11 +115,11 @@ impl Link {
 
     /// Nothing tells that a peer has gone to which nothing is said, and which is not listened to.
     fn is_seen_gone(&self) -> bool {
-        if self.looked_at.get().elapsed() < LOOK_AT_SILENT_EVERY {
-            return false;
+        if self.looked_at.get().elapsed() >= LOOK_AT_SILENT_EVERY {
+            self.looked_at.set(Instant::now());
+            self.was_seen_gone.set(pipe::is_abandoned(self.reading.borrow().handle().as_raw_handle()));
         }
-        self.looked_at.set(Instant::now());
-        pipe::is_abandoned(self.reading.borrow().handle().as_raw_handle())
+        self.was_seen_gone.get()
     }
 }
 
