@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use console::{Term, measure_text_width};
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 /// What is over sooner needs no bar.
@@ -16,6 +17,8 @@ const SHOW_AFTER: Duration = Duration::from_millis(500);
 const REFRESH: Duration = Duration::from_millis(100);
 /// How wide a bar is where no terminal says it.
 const WIDTH: u16 = 80;
+/// How many columns a line needs beside its names, for the figures and a bar that can be seen to move.
+const BESIDE_BAR: usize = 62;
 
 /// Counts the bytes of one connection, both ways. Feeding it costs a look at the clock.
 #[derive(Debug)]
@@ -156,7 +159,7 @@ impl Bar {
                 *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
                 loop {
                     let is_over = hear.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout);
-                    update(&bar, &meter, &subject);
+                    update(&bar, &meter, &subject, is_over);
                     if is_over {
                         break;
                     }
@@ -185,38 +188,56 @@ fn target() -> ProgressDrawTarget {
     }
 }
 
-fn style(total: Option<u64>) -> ProgressStyle {
-    let template = match total {
-        Some(_) => {
+/// What a line shows: with a bar where there is room for one, and how long it will take while it goes on.
+fn style(total: Option<u64>, has_room: bool, is_over: bool) -> ProgressStyle {
+    let template = match (total, has_room, is_over) {
+        (None, ..) => "{spinner} {binary_bytes_per_sec} {elapsed} {wide_msg}",
+        (Some(_), false, false) => "{percent}% {binary_bytes_per_sec} ETA {eta} {wide_msg}",
+        (Some(_), false, true) => "{percent}% {binary_bytes_per_sec} {elapsed} {wide_msg}",
+        (Some(_), true, false) => {
             "{prefix}{binary_bytes} of {binary_total_bytes} [{wide_bar:.}] {binary_bytes_per_sec} {elapsed} ETA {eta}{msg}"
         }
-        None => "{spinner} {prefix}{msg} {binary_bytes_per_sec} {elapsed}",
+        (Some(_), true, true) => {
+            "{prefix}{binary_bytes} of {binary_total_bytes} [{wide_bar:.}] {binary_bytes_per_sec} {elapsed}{msg}"
+        }
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
-fn update(bar: &ProgressBar, meter: &Meter, subject: &Subject) {
+fn update(bar: &ProgressBar, meter: &Meter, subject: &Subject, is_over: bool) {
     let (About { label, total }, sent, received) = (subject.now(), meter.sent(), meter.received());
     let (mine, other) = match subject.moving {
         Moving::Both => (sent, received),
         Moving::Sent => (sent, 0),
         Moving::Received => (received, 0),
     };
-    if bar.length() != total || bar.position() == 0 {
-        bar.set_style(style(total));
-        total.map_or_else(|| bar.unset_length(), |total| bar.set_length(total));
-    }
-    bar.set_prefix(label);
-    bar.set_message(match total {
+    let message = match total {
         Some(_) if other == 0 => String::new(),
         Some(_) => format!(", received {}", BinaryBytes(other)),
         None if subject.moving == Moving::Both => {
             format!("sent {}, received {}", BinaryBytes(sent), BinaryBytes(received))
         }
         None => BinaryBytes(mine).to_string(),
-    });
+    };
+    // Looked at each time: windows change their size.
+    let has_room = BESIDE_BAR + measure_text_width(&label) + measure_text_width(&message) <= usize::from(width());
+    bar.set_style(style(total, has_room, is_over));
+    if bar.length() != total {
+        total.map_or_else(|| bar.unset_length(), |total| bar.set_length(total));
+    }
+    if total.is_some() && has_room {
+        bar.set_prefix(label);
+        bar.set_message(message);
+    } else {
+        bar.set_message((label + &message).trim_end_matches([' ', ':']).to_owned());
+    }
     bar.set_position(if total.is_some() { mine } else { sent + received });
     bar.tick();
+}
+
+/// How wide the terminal is.
+fn width() -> u16 {
+    Term::stderr().size_checked().map_or(WIDTH, |(_, columns)| columns)
 }
 
 /// Writes to stderr while no bar is in the way.

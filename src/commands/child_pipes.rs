@@ -96,7 +96,9 @@ impl Plan {
             arguments.iter().filter_map(|argument| argument.to_str()).any(|a| a.contains(&id) || a.contains(&path))
         };
         let (reads, writes) = (mentioned(IN), mentioned(OUT));
-        let silent = !reads && !writes && declared.is_empty();
+        let silent = !reads && !writes && (declared.is_empty() || in_environment);
+        // A '-' among the declared ones has taken our stdin or stdout already.
+        let is_free = |way| !declared.iter().any(|pipe| pipe.way == way && pipe.is_standard());
         let wanted = direction.unwrap_or_default();
         if reads && !wanted.sends() {
             return Err("with '-d in' there is no pipe for '{in}': from here it would be out".into());
@@ -106,10 +108,10 @@ impl Plan {
         }
         let bridged = |name: &str, way| ChildPipe { name: name.to_owned(), way, other_end: OtherEnd::Bridge };
         let mut pipes = Vec::new();
-        if reads || (silent && wanted.sends()) {
+        if reads || (silent && wanted.sends() && is_free(ChildWay::Reads)) {
             pipes.push(bridged(IN, ChildWay::Reads));
         }
-        if writes || (silent && wanted.receives()) {
+        if writes || (silent && wanted.receives() && is_free(ChildWay::Writes)) {
             pipes.push(bridged(OUT, ChildWay::Writes));
         }
         pipes.extend(declared.iter().cloned());

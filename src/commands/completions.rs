@@ -9,33 +9,17 @@ use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 
+use shells::SHELLS;
+
 use super::{usage, values};
 use crate::exit::Exit;
+use crate::framing::NAMES;
 use crate::os::{self, FoundPipe, PipeKind};
+
+mod shells;
 
 /// The variable by which a shell asks.
 const VARIABLE: &str = "COMPLETE";
-
-/// Framings that have a name, as `--framing` takes them.
-const FRAMINGS: &[&str] = &[
-    "none",
-    "length",
-    "u8",
-    "u16le",
-    "u16be",
-    "u24le",
-    "u24be",
-    "u32le",
-    "u32be",
-    "u64le",
-    "u64be",
-    "varint",
-    "lines",
-    "crlf",
-    "nul",
-    "netstring",
-    "content-length",
-];
 
 /// How messages look on stdin and stdout, besides.
 const FORMS: &[&str] = &["lines", "whole", "base64", "hex"];
@@ -43,7 +27,7 @@ const FORMS: &[&str] = &["lines", "whole", "base64", "hex"];
 /// Answers a shell that asks, or prints its script. Who does not ask pays for a look into the environment.
 pub(super) fn answer(arguments: &[OsString]) -> Option<Exit> {
     std::env::var_os(VARIABLE)?;
-    let asked = CompleteEnv::with_factory(definition).var(VARIABLE).completer("pipetool");
+    let asked = CompleteEnv::with_factory(definition).var(VARIABLE).completer("pipetool").shells(SHELLS);
     match asked.try_complete(arguments, std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done),
         Ok(false) => None,
@@ -59,17 +43,17 @@ fn definition() -> Command {
 fn completed(arg: Arg) -> Arg {
     match arg.get_id().as_str() {
         "pipe" => arg.add(ArgValueCompleter::new(pipes)),
-        "framing" => arg.add(words(FRAMINGS)),
-        "stdio" => arg.add(words(FORMS)),
-        "peer" => arg.add(words(&["user", "any"])),
+        "framing" => arg.add(words(|| [&["none"], &NAMES[..]].concat())),
+        "stdio" => arg.add(words(|| FORMS.to_vec())),
+        "peer" => arg.add(words(|| vec!["user", "any"])),
         "directory" => arg.value_hint(ValueHint::DirPath),
         "command" | "program" => arg.value_hint(ValueHint::AnyPath),
         _ => arg,
     }
 }
 
-fn words(words: &'static [&'static str]) -> ArgValueCandidates {
-    ArgValueCandidates::new(|| words.iter().copied().map(CompletionCandidate::new).collect())
+fn words(words: fn() -> Vec<&'static str>) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || words().into_iter().map(CompletionCandidate::new).collect())
 }
 
 /// Pipes that are there, and paths to others.
@@ -108,8 +92,8 @@ fn as_typed(pipe: FoundPipe) -> String {
     if pipe.kind == PipeKind::Name && !pipe.name.starts_with('-') && leads_there() { pipe.name } else { pipe.path }
 }
 
-/// Can it stand in a command line as it is? bash takes what we offer for typed: a name such as `$(x)`, which
-/// anybody may give to a socket, must not get there.
+/// Can it stand in a command line as it is? Live names are offered without anything typed: those that a shell would
+/// have to quote are better left out.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_alphanumeric() || "@%+,-./_".contains(c))
 }
@@ -121,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_words_are_values_of_their_options() {
-        for word in FRAMINGS {
+        for word in NAMES {
             assert!(values::framing(word).is_ok(), "{word}");
         }
         for word in FORMS {

@@ -1,26 +1,28 @@
 //! `serve -k --hub`: what the user may say about it, and what the user is told.
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde_json::json;
+
+use told::{Teller, in_words, total};
 
 use super::options::PipeOptions;
-use super::values::{self, Statistics};
+use super::values;
 use crate::bridge::Finish;
 use crate::dump::Dump;
 use crate::exit::Exit;
 use crate::framing::{Form, Framing};
-use crate::hub::{Counts, Event, Failure, Hears, Hub, OnSlow, Terms, Totals, Why, Wire};
-use crate::os::{self, Mode, Peer, Sink, Source};
-use crate::pipe::{Listener, peer_name};
-use crate::progress::{Bar, Meter, Moving, Subject};
+use crate::hub::{Event, Hears, Hub, OnSlow, Terms, Totals, Wire};
+use crate::os::{self, Mode, Sink, Source};
+use crate::pipe::Listener;
+use crate::progress::{Bar, Moving, Subject};
 use crate::{interrupt, stderr};
+
+mod told;
 
 /// One server, many clients.
 #[derive(Args, Debug)]
@@ -119,154 +121,16 @@ impl HubOptions {
             move || os::try_say(&summary())
         });
         let bar = Bar::follow(Arc::clone(&totals.meter), Arc::new(Subject::new(Moving::Both, None)), options.progress);
-        let teller = Teller { pipe, terms: &terms, name: pipe.meeting.pipe.to_string() };
+        let teller = Teller::new(pipe, &terms, &dump);
         let tell = |event: Event<'_>| teller.tell(event);
         let ended = Hub::new(&terms, listener, (Source::stdin(), Sink::stdout()), &dump, &totals, &tell).run();
         drop((told_at_death, bar));
         stderr::show(&summary());
-        match (ended, dump.take_error()) {
-            (Err(failure), _) => Err(in_words(failure, pipe)),
-            (Ok(()), Some(error)) => {
-                Err(error).with_context(|| format!("could not write all to {}", options.log_name()))
-            }
-            (Ok(()), None) => Ok(Exit::StdoutClosed),
+        teller.tell_of_log();
+        match ended {
+            Err(failure) => Err(in_words(failure, pipe)),
+            Ok(()) if teller.log_failed.get() => Ok(Exit::Failed),
+            Ok(()) => Ok(Exit::StdoutClosed),
         }
-    }
-}
-
-/// Puts what happens into words.
-struct Teller<'a> {
-    pipe: &'a PipeOptions,
-    terms: &'a Terms,
-    name: String,
-}
-
-impl Teller<'_> {
-    fn tell(&self, event: Event<'_>) {
-        let (options, name) = (&self.pipe.bridge, &self.name);
-        match event {
-            Event::Came { number, pipe, now } => {
-                options.notice(|| format!("client #{number} connected: {} ({})", peer_name(pipe.peer), clients(now)));
-            }
-            Event::Left { number, peer, meter, counts, why, now } => {
-                self.tell_of_limit(number, why);
-                stderr::show(&line(meter, counts, options.connection.stats, name, number, peer));
-                options.notice(|| {
-                    let counted = if options.connection.stats.is_some() {
-                        String::new()
-                    } else {
-                        format!(": {}", counted(meter, counts))
-                    };
-                    format!("client #{number} {}{counted} ({})", ended(why), clients(now))
-                });
-            }
-            Event::Refused(refusal) => stderr::say(&format!("refused a client: {refusal}")),
-            Event::Malformed { number, why } => {
-                stderr::say(&format!("could not take what client #{number} of '{name}' sent: {why}"));
-            }
-            Event::Unsaid { message, why } => {
-                stderr::say(&format!("could not send message {message} of stdin to '{name}': it {why}"));
-            }
-            Event::Missed { number, messages } => {
-                options.notice(|| format!("client #{number} is not there: {messages} for it dropped"));
-            }
-        }
-    }
-
-    /// A limit that was reached is said, as it is where clients come one after another.
-    fn tell_of_limit(&self, number: u64, why: Why) {
-        let what = |limit: Option<Duration>| humantime::format_duration(limit.unwrap_or_default());
-        let reason = match why {
-            Why::Idle => format!("no byte has moved for {}", what(self.terms.idle_timeout)),
-            Why::TimeOver => format!("its time of {} is over", what(self.terms.client_timeout)),
-            _ => return,
-        };
-        stderr::say(&format!("could not go on with client #{number} of '{}': {reason}", self.name));
-    }
-}
-
-fn clients(now: usize) -> String {
-    if now == 1 { "1 client".to_owned() } else { format!("{now} clients") }
-}
-
-fn ended(why: Why) -> &'static str {
-    match why {
-        Why::TooSlow => "disconnected, being too slow",
-        Why::Unread => "closed without reading all",
-        Why::Malformed => "disconnected",
-        Why::Over | Why::Enough | Why::Idle | Why::QuitAfter | Why::TimeOver => "closed",
-    }
-}
-
-/// Bytes, then messages, for people.
-fn counted(meter: &Meter, counts: Counts) -> String {
-    let Counts { sent, received, dropped } = counts;
-    format!("{meter}; messages: {sent} sent, {received} received, {dropped} dropped")
-}
-
-fn line(
-    meter: &Meter,
-    counts: Counts,
-    format: Option<Statistics>,
-    pipe: &str,
-    number: u64,
-    peer: Option<Peer>,
-) -> String {
-    match format {
-        None => String::new(),
-        Some(Statistics::Text) => stderr::line(&format!("client #{number}: {}", counted(meter, counts))),
-        Some(Statistics::Json) => {
-            let mut line = numbers(meter, counts, pipe);
-            line["client"] = number.into();
-            line["peer"] = peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })).into();
-            format!("{line}\n")
-        }
-    }
-}
-
-/// The one line at the end.
-fn total(totals: &Totals, format: Option<Statistics>, pipe: &str) -> String {
-    let (came, disconnected) = totals.clients();
-    match format {
-        None => String::new(),
-        Some(Statistics::Text) => stderr::line(&format!(
-            "{}, {disconnected} of them too slow: {}",
-            clients(usize::try_from(came).unwrap_or(usize::MAX)),
-            counted(&totals.meter, totals.counts())
-        )),
-        Some(Statistics::Json) => {
-            let mut line = numbers(&totals.meter, totals.counts(), pipe);
-            line["clients"] = came.into();
-            line["disconnected"] = disconnected.into();
-            format!("{line}\n")
-        }
-    }
-}
-
-fn numbers(meter: &Meter, counts: Counts, pipe: &str) -> serde_json::Value {
-    json!({
-        "pipe": pipe,
-        "sent": meter.sent(),
-        "received": meter.received(),
-        "messages_sent": counts.sent,
-        "messages_received": counts.received,
-        "dropped": counts.dropped,
-        "seconds": meter.elapsed().as_secs_f64(),
-    })
-}
-
-fn in_words(failure: Failure, pipe: &PipeOptions) -> Error {
-    let serving = || format!("could not serve {}", pipe.meeting.whole_name());
-    match failure {
-        Failure::Wait(error) | Failure::Accept(error) => Error::from(error).context(serving()),
-        Failure::NobodyCame(wait) => {
-            let within =
-                if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
-            let why = io::Error::new(io::ErrorKind::TimedOut, format!("no client came{within}"));
-            Error::from(why).context(serving())
-        }
-        Failure::Stdin(error) => Error::from(error).context("could not read 'stdin'"),
-        Failure::Stdout(error) => Error::from(error).context("could not write to 'stdout'"),
-        Failure::Malformed(why) => anyhow!("could not read from 'stdin': {why}"),
     }
 }

@@ -43,7 +43,7 @@ const REFUSALS: &[Refusal] = &[
         "with '-k' more than one item comes, and '-o' names one file: '-D DIR' takes them",
     ),
     (
-        |asked| asked.subcommand == "recv" && asked.has("keep_open") && asked.pipe_is(is_fifo) && !asked.is_plain(),
+        |asked| asked.subcommand == "recv" && asked.has("keep_open") && asked.has_fifo() && !asked.is_plain(),
         "a FIFO's senders are one stream, in which '-k' cannot tell them apart: leave '-k' out, or say '--framing'",
     ),
     (
@@ -74,16 +74,13 @@ const REFUSALS: &[Refusal] = &[
         |asked| asked.has("label") && asked.get("stdio") == Some(&Form::Whole),
         "with '--stdio whole' nothing tells where a message begins, and its label: '--stdio base64' does",
     ),
-    (
-        |asked| asked.has("hub") && asked.pipe_is(is_fifo),
-        "a FIFO cannot tell its clients apart: '--hub' needs a socket",
-    ),
+    (|asked| asked.has("hub") && asked.has_fifo(), "a FIFO cannot tell its clients apart: '--hub' needs a socket"),
     (
         |asked| asked.has("max_clients") && !(asked.has("keep_open") && (asked.has("command") || asked.has("hub"))),
         "'--max-clients' is for 'serve -k PIPE -- COMMAND' and '--hub': otherwise clients are served one after another",
     ),
     (
-        |asked| asked.has("client_timeout") && (!asked.has("keep_open") || asked.pipe_is(is_fifo)),
+        |asked| asked.has("client_timeout") && (!asked.has("keep_open") || asked.has_fifo()),
         "'--client-timeout' is for each client of 'serve -k' with a socket: for one alone there is timeout(1)",
     ),
     (
@@ -103,7 +100,7 @@ const REFUSALS: &[Refusal] = &[
         "'--count' is of messages received, and with '-d out' none come",
     ),
     (
-        |asked| asked.get("mode") == Some(&Mode::Message) && (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)),
+        |asked| asked.get("mode") == Some(&Mode::Message) && (asked.has_fifo() || asked.pipe_is(is_handle)),
         "this pipe carries bytes: '--framing' keeps messages apart in them",
     ),
     (
@@ -127,23 +124,23 @@ const REFUSALS: &[Refusal] = &[
         "an abstract name cannot be taken over: it is free as soon as its server ends",
     ),
     (
-        |asked| asked.pipe_is(is_fifo) && asked.direction() == Some(Direction::InOut),
+        |asked| asked.has_fifo() && asked.direction() == Some(Direction::InOut),
         "a FIFO goes one way only: say '-d in' or '-d out'",
     ),
     (
-        |asked| (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)) && asked.has("peer"),
+        |asked| (asked.has_fifo() || asked.pipe_is(is_handle)) && asked.has("peer"),
         "this pipe does not say who is there, so '--peer' cannot be kept to",
     ),
     (
-        |asked| (asked.pipe_is(is_fifo) || asked.pipe_is(is_handle)) && asked.never_finishes(),
+        |asked| (asked.has_fifo() || asked.pipe_is(is_handle)) && asked.never_finishes(),
         "a pipe's end is the end of its last writer and cannot be kept back: leave '--finish' out",
     ),
     (
-        |asked| asked.to_serve() && asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("count"),
+        |asked| asked.to_serve() && asked.has_fifo() && asked.has("keep_open") && asked.has("count"),
         "a FIFO's clients are one stream, which '--count' would cut in two: leave '-k' or '-n' out",
     ),
     (
-        |asked| asked.pipe_is(is_fifo) && asked.has("keep_open") && asked.has("command"),
+        |asked| asked.has_fifo() && asked.has("keep_open") && asked.has("command"),
         "a FIFO cannot tell its clients apart: '-k PIPE -- COMMAND' needs a socket",
     ),
 ];
@@ -178,6 +175,11 @@ impl Asked<'_> {
 
     fn pipe_is(&self, kind: fn(&PipeAddress) -> bool) -> bool {
         self.get("pipe").is_some_and(kind)
+    }
+
+    /// Who connects finds one by any path.
+    fn has_fifo(&self) -> bool {
+        self.pipe_is(if self.to_serve() { is_fifo } else { leads_to_fifo })
     }
 
     fn direction(&self) -> Option<Direction> {
@@ -224,6 +226,10 @@ impl Asked<'_> {
 
 fn is_fifo(pipe: &PipeAddress) -> bool {
     matches!(pipe, PipeAddress::Fifo(_))
+}
+
+fn leads_to_fifo(pipe: &PipeAddress) -> bool {
+    is_fifo(pipe) || pipe.place().is_ok_and(|place| place.is_fifo())
 }
 
 fn is_abstract(pipe: &PipeAddress) -> bool {

@@ -29,7 +29,8 @@ use crate::{interrupt, stdio};
     args_override_self = true,
     after_help = "In every ARG, {in} is the ID of the pipe that PROGRAM reads (our stdin), {out} of the one that\n\
     it writes (our stdout); {NAME} is one that --pipe adds, {NAME.path} its path. Without {in},\n\
-    {out}, --pipe and --env both IDs are appended, in then out.\n\
+    {out}, --pipe and --env both IDs are appended, in then out; with --pipe alone these two pipes\n\
+    are not made, and PROGRAM has our stdin and stdout as its own.\n\
     PROGRAM's exit code is ours (128+N if signal N ended it), and its pipes end with it: what it\n\
     wrote still comes, what a grandchild writes later does not, input that it left unread is no\n\
     failure. SIGTERM and SIGHUP are passed on to it.\n\nExamples:\n  \
@@ -103,11 +104,13 @@ impl SpawnChild {
         };
         signals.child.store(child.id(), SeqCst);
         self.options.notice(|| format!("started '{}', pid {}", name.display(), child.id()));
-        let id = child.id();
+        let (id, gone) = (child.id(), Arc::clone(&signals.child));
         thread::Builder::new()
             .name("child".into())
             .spawn(move || {
                 os::wait_for_end(id);
+                // From now on signals are ours: somebody may still be waited for on the child's behalf.
+                gone.store(0, SeqCst);
                 over.give();
             })
             .context("could not wait for the child")?;
@@ -235,7 +238,7 @@ impl SpawnChild {
 /// reach it from the terminal anyway.
 #[derive(Clone, Default)]
 struct Signals {
-    /// The child's process ID, 0 before it is there.
+    /// The child's process ID, 0 while there is none.
     child: Arc<AtomicU32>,
 }
 

@@ -93,6 +93,7 @@ impl Decoder {
         match self.framing {
             Framing::Lines | Framing::Nul => {
                 let from = std::mem::replace(&mut self.start, self.buffer.len());
+                self.searched = 0;
                 Ok(Some(&self.buffer[from..]))
             }
             framing => {
@@ -287,6 +288,9 @@ mod tests {
                 got.push(String::from_utf8(message.to_vec()).unwrap());
             }
             got.extend(decoder.finish().unwrap().map(|message| String::from_utf8(message.to_vec()).unwrap()));
+            // Who asks again hears that there is no more.
+            assert_eq!(decoder.next().unwrap(), None);
+            assert_eq!(decoder.finish().unwrap(), None);
             got
         };
         assert_eq!(messages("lines", b"a\r\n\nb"), ["a", "", "b"]);

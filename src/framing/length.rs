@@ -136,11 +136,7 @@ impl FromStr for LengthField {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || {
-            "expected none, u8, u16le, u16be, u24le, u24be, u32le, u32be, u64le, u64be, varint, lines, crlf, nul, \
-             netstring, content-length, length, or TYPE@OFFSET+N such as u32le@6+4"
-                .to_owned()
-        };
+        let expected = || format!("expected none, {}, or TYPE@OFFSET+N such as u32le@6+4", super::NAMES.join(", "));
         let end = text.find(['@', '+', '-']).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
         let &(_, width) = WIDTHS.iter().find(|(known, _)| *known == name).ok_or_else(expected)?;

@@ -17,6 +17,26 @@ pub use form::Form;
 pub use length::{LengthField, Width};
 pub use translator::{Problem, Translator};
 
+/// Every framing that is a word. Those of a length take `@OFFSET+N` besides: see [`LengthField`].
+pub const NAMES: [&str; 16] = [
+    "length",
+    "u8",
+    "u16le",
+    "u16be",
+    "u24le",
+    "u24be",
+    "u32le",
+    "u32be",
+    "u64le",
+    "u64be",
+    "varint",
+    "lines",
+    "crlf",
+    "nul",
+    "netstring",
+    "content-length",
+];
+
 /// How one message is told from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {

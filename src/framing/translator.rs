@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Decoder, Form, Framing};
+use super::{Decoder, Form, Framing, Lie};
 
 /// Makes the bytes of one side into those of the other, message by message.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Translator {
     count: u64,
     enough: Option<u64>,
     strip_bom: bool,
+    /// Is nothing to be made of what is still to come?
+    stuck: bool,
     outgoing: Outgoing,
     /// What every message is shown to.
     seen: VecDeque<Vec<u8>>,
@@ -67,6 +69,7 @@ impl Translator {
             count: 0,
             enough: None,
             strip_bom: false,
+            stuck: false,
             outgoing: Outgoing::default(),
             seen: VecDeque::new(),
             shows: false,
@@ -109,6 +112,12 @@ impl Translator {
     #[must_use]
     pub fn has_enough(&self) -> bool {
         self.enough.is_some_and(|enough| self.count >= enough)
+    }
+
+    /// Did the input turn out to be no such framing? Where its next message would begin cannot be known then.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
     }
 
     /// The greatest message that it takes.
@@ -216,18 +225,23 @@ impl Translator {
             Input::Whole(_) | Input::Kept => return Ok(()),
         };
         while !self.has_enough() {
-            match decoder.next().map_err(|lie| Problem::Input(lie.to_string()))? {
+            match decoder.next().map_err(|lie| self.stick(&lie))? {
                 Some(message) => self.decoded(message, form)?,
                 None => break,
             }
         }
         if at_end
             && !self.has_enough()
-            && let Some(message) = decoder.finish().map_err(|lie| Problem::Input(lie.to_string()))?
+            && let Some(message) = decoder.finish().map_err(|lie| self.stick(&lie))?
         {
             self.decoded(message, form)?;
         }
         Ok(())
+    }
+
+    fn stick(&mut self, lie: &Lie) -> Problem {
+        self.stuck = true;
+        Problem::Input(lie.to_string())
     }
 
     fn decoded(&mut self, text: &[u8], form: Option<Form>) -> Result<(), Problem> {
@@ -271,6 +285,7 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framing::NAMES;
     use proptest::prelude::*;
 
     fn translated(input: &str, output: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, Problem> {
@@ -335,29 +350,9 @@ mod tests {
     }
 
     fn framing() -> impl Strategy<Value = Framing> {
-        const NAMES: &[&str] = &[
-            "u8",
-            "u16le",
-            "u16be",
-            "u24le",
-            "u24be",
-            "u32le",
-            "u32be",
-            "u64le",
-            "u64be",
-            "varint",
-            "lines",
-            "crlf",
-            "nul",
-            "netstring",
-            "content-length",
-            "u32le@6+4",
-            "u32le@4",
-            "u16le@14-16",
-            "u32be@1-4",
-            "u24le+1",
-        ];
-        prop::sample::select(NAMES).prop_map(|name| name.parse().unwrap())
+        let elsewhere = ["u32le@6+4", "u32le@4", "u16le@14-16", "u32be@1-4", "u24le+1"];
+        let names = [&NAMES[..], &elsewhere].concat();
+        prop::sample::select(names).prop_map(|name| name.parse().unwrap())
     }
 
     proptest! {

@@ -76,6 +76,7 @@ pub(crate) use imp::{
     raise_handle_limit,   // room for many clients
     set_mode,             // gives a file such bits
     signal_child,         // passes a signal on
+    stderr_has_room,      // can a line go there soon?
     stdout_was_closed,    // had we no stdout when we started?
     survive_quit,         // leaves SIGQUIT to a child
     sync_directory,       // has a new name outlive a power cut

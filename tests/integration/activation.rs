@@ -118,7 +118,7 @@ fn what_does_not_fit_is_said() {
         given(&scratch, &sockets, "", arguments.split(' ')).run("").code(2).one_line(&[reason]);
     }
     given(&scratch, pair, "x", ["serve", "x"]).run("").code(2).one_line(&["does not listen", "connect fd:N"]);
-    let broken = |variable: &str| format!("LISTEN_PID=$$ {variable} exec $PIPETOOL serve ./x");
+    let broken = |variable: &str| format!("LISTEN_PID=$$ {variable} exec $PIPETOOL serve ./x 3<&-");
     scratch.shell(&broken("LISTEN_FDS=many")).run("").code(2).one_line(&["LISTEN_FDS is no number"]);
     scratch.shell(&broken("LISTEN_FDS=1")).run("").code(1).one_line(&["LISTEN_FDS", "Bad file"]);
     // Another process's are not ours.
@@ -188,4 +188,17 @@ fn inheriting(scratch: &Scratch, listener: &UnixListener, arguments: &[&str]) ->
     let command = ["-c", script, "sh"].into_iter().chain(arguments.iter().copied());
     let socket: std::os::fd::OwnedFd = listener.try_clone().unwrap().into();
     scratch.program("bash", command).env("PIPETOOL", PIPETOOL).stdin(socket).start()
+}
+
+/// Who is in the queue already has come, however short the wait is.
+#[test]
+fn no_wait_at_all_is_time_enough_for_who_is_there() {
+    let scratch = Scratch::new();
+    let queued = r#"[(lambda l, c: (l.bind("x"), l.listen(), c.connect("x"), c.sendall(b"hello\n"), l)[-1])(
+        socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX))]"#;
+    for options in [&["-k"][..], &["-k", "--hub"]] {
+        let command = [&["serve", "-w", "0"], options, &["./x"]].concat();
+        given(&scratch, queued, "", command).run("").code(124).out("hello\n");
+        std::fs::remove_file(scratch.path("x")).unwrap();
+    }
 }

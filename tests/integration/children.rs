@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{PIPETOOL, Scratch, Side, Starter, noise, until};
+use crate::harness::{PIPETOOL, Scratch, Side, Starter, noise, until, until_steady};
 use crate::peers::DOTNET;
 
 const PYTHON_CHILD: &str = r#"
@@ -70,6 +70,16 @@ fn placeholders_are_replaced_wherever_they_stand() {
     scratch.pipetool(["spawn-child", "-d", "out", "sh", "-c", "cat <&$1; cat", "sh"]).run("out").ok().out("out");
     let environment = ["spawn-child", "--env", "sh", "-c", "eval \"cat <&$PIPETOOL_IN >&$PIPETOOL_OUT\"; echo $# >&2"];
     scratch.pipetool(environment).run("env").ok().out("env").says(&["0"]);
+    // A declared pipe is one more, unless it takes the place of one.
+    fs::write(scratch.path("f"), "file ").unwrap();
+    for (declared, script, printed) in [
+        ("a=in:f", "eval \"cat <&$PIPETOOL_IN >&$PIPETOOL_OUT\"", "env"),
+        ("a=in:f", "eval \"cat <&$PIPETOOL_A >&$PIPETOOL_OUT\"", "file "),
+        ("a=in:-", "eval \"cat <&$PIPETOOL_A >&$PIPETOOL_OUT\"; test -z \"$PIPETOOL_IN\"", "env"),
+    ] {
+        let environment = ["spawn-child", "--env", "--pipe", declared, "--", "sh", "-c", script];
+        scratch.pipetool(environment).run("env").ok().out(printed);
+    }
 }
 
 /// Exactly these handles, the lowest numbers from 3 on, each an end of its own pipe: whatever we were given.
@@ -221,6 +231,26 @@ fn signals_go_to_the_child_and_its_end_is_ours() {
     until("the first to be passed on", || crate::harness::is_asleep(side.child.id()));
     side.signal(Signal::SIGTERM);
     side.end().killed_by(Signal::SIGTERM);
+}
+
+/// A server that never comes for what a child has left is waited for no longer than a user likes.
+#[test]
+fn once_the_child_has_ended_signals_are_ours() {
+    let scratch = Scratch::new();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let pipe = format!("a=out:@{}", scratch.path("nobody").display());
+        let side =
+            scratch.pipetool(["spawn-child", "--pipe", &pipe, "--", "sh", "-c", "echo hi >&{a}; echo $$"]).start();
+        side.prints("\n");
+        let us = side.child.id();
+        let is_zombie = |child: &str| fs::read_to_string(format!("/proc/{child}/stat")).unwrap().contains(") Z ");
+        until_steady("its end to be known", || {
+            let children = fs::read_to_string(format!("/proc/{us}/task/{us}/children")).unwrap();
+            children.split_whitespace().all(is_zombie) && crate::harness::is_asleep(us)
+        });
+        side.signal(signal);
+        side.end().killed_by(signal);
+    }
 }
 
 #[test]

@@ -144,3 +144,17 @@ fn what_is_there_stays_unless_it_may_be_replaced() {
     drop(writer);
     server.end().ok().out("hi");
 }
+
+/// Before a byte is read that would be lost.
+#[test]
+fn what_a_fifo_cannot_is_refused_wherever_one_is_found() {
+    let scratch = Scratch::new();
+    fifo(&scratch, "x");
+    for (line, reason) in [
+        ("recv -k -D . ./x", "a FIFO's senders are one stream"),
+        ("connect -d in -m message ./x", "this pipe carries bytes"),
+        ("connect -k -d in ./x -- cat", "cannot tell its clients apart"),
+    ] {
+        scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
+    }
+}

@@ -437,9 +437,10 @@ fn what_passes_is_shown_and_counted() {
         hub.says(shown);
     }
     drop((one, two));
-    hub.end()
-        .code(124)
-        .says(&["2 clients, 0 of them too slow: sent 8 B, received 3 B", "messages: 2 sent, 1 received, 0 dropped"]);
+    hub.end().code(124).says(&[
+        "2 clients, 0 of them disconnected as too slow: sent 8 B, received 3 B",
+        "messages: 2 sent, 1 received, 0 dropped",
+    ]);
 }
 
 #[test]

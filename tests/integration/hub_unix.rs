@@ -113,7 +113,9 @@ fn a_signal_ends_it_with_its_figures() {
     one.says("in\n");
     hub.prints("in\n");
     hub.signal(Signal::SIGINT);
-    hub.end().killed_by(Signal::SIGINT).says(&["1 client, 0 of them too slow: sent 4 B", "1 sent, 1 received"]);
+    hub.end()
+        .killed_by(Signal::SIGINT)
+        .says(&["1 client, 0 of them disconnected as too slow: sent 4 B", "1 sent, 1 received"]);
 }
 
 #[test]
@@ -269,4 +271,39 @@ fn a_stdout_that_is_full_ends_it() {
     one.says("unwritable\n");
     server.end().code(1).says(&["could not write to 'stdout'", "No space left"]);
     assert!(scratch.files().is_empty());
+}
+
+/// All clients have one thread, which does not wait for whoever does not read what is said on stderr.
+#[test]
+fn a_full_stderr_holds_nobody_up() {
+    let scratch = Scratch::new();
+    let script = "mkfifo err; exec 9<>err; exec $PIPETOOL serve -k --hub -v ./x 2>err";
+    let hub = scratch.shell(script).open_stdin().start();
+    until("a server", || UnixStream::connect(scratch.path("x")).is_ok());
+    for _ in 0..800 {
+        drop(UnixStream::connect(scratch.path("x")).unwrap());
+    }
+    let client = UnixStream::connect(scratch.path("x")).unwrap();
+    (&client).write_all(b"still here\n").unwrap();
+    hub.prints("still here\n");
+    let said = std::fs::File::open(scratch.path("err")).unwrap();
+    let mut said = BufReader::new(said).lines().map(Result::unwrap);
+    // Once there is room, the next line says what is missing.
+    drop(client);
+    assert!(said.any(|line| line.contains("stderr was full: ") && line.contains(" lines are missing here")));
+    hub.signal(Signal::SIGTERM);
+    hub.end();
+}
+
+#[test]
+fn an_incomplete_log_is_told_of_while_the_hub_goes_on() {
+    let scratch = Scratch::new();
+    let hub = hub(&scratch, &["-v", "--log", "/dev/full"]);
+    let client = join(&scratch, &hub, 1);
+    client.says("hi\n");
+    hub.prints("hi\n");
+    drop(client);
+    hub.says("could not write all to '/dev/full'");
+    hub.signal(Signal::SIGTERM);
+    hub.end();
 }

@@ -38,6 +38,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bytesize", &["commands/values.rs"]),
     ("clap", &["commands/", "lib.rs"]),
     ("clap_complete", &["commands/completions.rs"]),
+    ("console", &["progress.rs"]),
     ("crc32fast", &["transfer/"]),
     ("ctrlc", &["interrupt.rs"]),
     ("data_encoding", &["framing/"]),

@@ -14,28 +14,10 @@ use crate::{
     peers::dotnet_server,
 };
 
-/// Every framing that the tests walk over, and a message that it can say.
-const FRAMINGS: [&str; 19] = [
-    "u8",
-    "u16le",
-    "u16be",
-    "u24le",
-    "u24be",
-    "u32le",
-    "u32be",
-    "u64le",
-    "u64be",
-    "varint",
-    "lines",
-    "crlf",
-    "nul",
-    "netstring",
-    "content-length",
-    "length",
-    "u32le@4",
-    "u16le@2-4",
-    "u32be@1-4",
-];
+/// Every framing that the tests walk over.
+fn framings() -> Vec<&'static str> {
+    [&pipetool::framing::NAMES[..], &["u32le@4", "u16le@2-4", "u32be@1-4"]].concat()
+}
 
 #[test]
 fn a_message_pipe_keeps_messages_apart_and_empty_ones_too() {
@@ -112,8 +94,8 @@ fn modes_that_do_not_fit_say_which_does() {
         scratch.pipetool(line.split(' ')).run("").code(1).one_line(&[reason]);
     }
     for (line, reason) in [
-        ("connect -n 1 ./bytes", "messages need a '--framing'"),
-        ("connect --stdio hex ./bytes", "messages need a '--framing'"),
+        ("connect -n 1 ./bytes", "a '--framing' tells them apart"),
+        ("connect --stdio hex ./bytes", "a '--framing' tells them apart"),
     ] {
         scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
     }
@@ -140,7 +122,7 @@ fn datagrams_are_sent_one_a_message() {
 #[test]
 fn every_framing_goes_there_and_back() {
     let scratch = Scratch::new();
-    for framing in FRAMINGS {
+    for framing in framings() {
         // Four bytes are a header where one is asked for.
         let messages = "aaaa\nbbbbbbbb\ncccc\n";
         let server = scratch.server(["-f", framing, "--stdio", "hex", "./x"]);
@@ -399,4 +381,16 @@ fn a_dotnet_client_of_a_message_pipe_is_told_at_once() {
     client.says(&["Protocol wrong type for socket"]);
     scratch.pipetool(["connect", "x"]).run("hi\n").ok();
     server.end().ok().out("hi\n");
+}
+
+/// No other client, and no other server, could be served with it.
+#[test]
+fn with_k_a_stdin_that_is_no_such_messages_ends_us() {
+    let scratch = Scratch::new();
+    let server = scratch.server(["-k", "-f", "lines", "./x"]);
+    let client = scratch.pipetool(["connect", "-k", "-f", "lines", "--stdio", "netstring", "./x"]);
+    client.run("2:hi,xyz").code(1).one_line(&["'stdin'", "no netstring"]);
+    server.prints("hi\n");
+    scratch.pipetool(["connect", "-k", "--stdio", "hex", "./x"]).run("").code(2).one_line(&["'./x'", "'--framing'"]);
+    server.end_by_the_system();
 }

@@ -264,6 +264,15 @@ fn messages_and_raw_bytes_for_other_programs() {
     let endless = scratch.shell("yes | nc -U x").start();
     receiver.end().ok().out("yy");
     endless.end();
+    // A last one without its end is one too.
+    for framing in ["lines", "nul"] {
+        let receiver = scratch.pipetool(["recv", "./x", "-f", framing, "-D", ".", "--print-names"]).start();
+        until("a server", || scratch.path("x").exists());
+        scratch.pipetool(["connect", "./x"]).run("last").ok();
+        receiver.end().ok().out("./item-1\n");
+        assert_eq!(fs::read(scratch.path("item-1")).unwrap(), b"last");
+        fs::remove_file(scratch.path("item-1")).unwrap();
+    }
     // A line is its message and its end.
     let server = scratch.server(["-f", "lines", "--stdio", "hex", "./x"]);
     scratch.pipetool(["send", "./x", "-f", "lines"]).run("hi\n").ok();

@@ -153,3 +153,19 @@ fn a_bar_is_drawn_where_it_is_wanted() {
     server.end();
     client.end();
 }
+
+#[cfg(unix)] // a terminal
+#[test]
+fn a_bar_keeps_to_one_line_of_a_narrow_terminal() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("a-file-with-a-long-name"), vec![0; 5_000_000]).unwrap();
+    let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/terminal.py");
+    let send = "stty rows 24 cols 40; exec $PIPETOOL send --progress=always ./x a-file-with-a-long-name 2>&1";
+    let sender = scratch.program("python3", [helper, "foreground", "sh", "-c", send]);
+    let sender = sender.env("PIPETOOL", PIPETOOL).start();
+    scratch.pipetool(["recv", "./x"]).run("").ok();
+    let shown = String::from_utf8(sender.end().ok().out).unwrap();
+    let lines: Vec<&str> = shown.split("\r\x1b[2K").collect();
+    assert!(lines.iter().all(|line| line.len() <= 40), "{shown:?}");
+    assert!(lines.iter().any(|line| line.starts_with("100% ") && line.contains(" a-file-with")), "{shown:?}");
+}

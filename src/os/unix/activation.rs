@@ -67,10 +67,8 @@ impl HandedOver {
         let is_it = |handed: &Handed| stands_at(handed, place) || name == Some(&handed.name);
         let there: Vec<String> = self.0.iter().map(Handed::called).collect();
         let Some(chosen) = self.0.into_iter().find(is_it) else {
-            let why = format!("LISTEN_FDS hands over {}, and neither is this pipe", there.join(" and "));
-            return Err(refuse(
-                why.replace("neither is", if there.len() == 1 { "that is not" } else { "none of them is" }),
-            ));
+            let is_none = if there.len() == 1 { "that is not" } else { "none of them is" };
+            return Err(refuse(format!("LISTEN_FDS hands over {}, and {is_none} this pipe", there.join(" and "))));
         };
         let called = chosen.called();
         if !rustix::net::sockopt::socket_acceptconn(&chosen.socket).unwrap_or(false) {

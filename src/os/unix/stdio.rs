@@ -60,11 +60,15 @@ pub(super) fn open_terminal(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
 
 /// Writes to stderr if that does not mean to wait: for a process that is about to die.
 pub(crate) fn try_say(text: &str) {
-    let stderr = rustix::stdio::stderr();
-    let no_wait = Some(Duration::ZERO);
-    if poll([(stderr, PollFlags::OUT)], no_wait).is_ok_and(|[room]| room.contains(PollFlags::OUT)) {
-        let _ = rustix::io::write(stderr, text.as_bytes());
+    if stderr_has_room(Duration::ZERO) {
+        let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
     }
+}
+
+/// Can a line be written to stderr without a wait, within `patience`? (A pipe that has room has it for a page.) One
+/// that is gone or closed does not make anybody wait.
+pub(crate) fn stderr_has_room(patience: Duration) -> bool {
+    poll([(rustix::stdio::stderr(), PollFlags::OUT)], Some(patience)).is_ok_and(|[room]| !room.is_empty())
 }
 
 fn is_same_socket(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {

@@ -68,7 +68,7 @@ pub(crate) use ready::ReadyHandle;
 pub(crate) use signals::{INTERRUPT, SIGTERM, STDOUT_CLOSED_CODE, die_of_closed_stdout, die_of_signal, on_termination};
 pub(crate) use sink::Sink;
 pub(crate) use source::Source;
-pub(crate) use stdio::{stdout_was_closed, try_say};
+pub(crate) use stdio::{stderr_has_room, stdout_was_closed, try_say};
 pub(crate) use steps::{give_all, take_some};
 pub(crate) use stream::{Connection, Cutter, Stream};
 pub(crate) use wake::Wake;

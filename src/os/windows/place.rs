@@ -58,6 +58,18 @@ impl Place {
         Ok(Place::Pipe(whole))
     }
 
+    /// There are none.
+    #[expect(clippy::unused_self, reason = "Unix has some")]
+    pub(crate) fn is_fifo(&self) -> bool {
+        false
+    }
+
+    /// Names are, and are taken for it; files there are none.
+    #[expect(clippy::unused_self, reason = "Unix has some")]
+    pub(crate) fn is_anybodys(&self) -> bool {
+        false
+    }
+
     /// The name by which it is opened.
     pub(super) fn name(&self) -> io::Result<&str> {
         match self {

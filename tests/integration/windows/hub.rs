@@ -157,7 +157,7 @@ fn a_bus_of_a_hundred_and_fifty() {
     for client in clients {
         client.join().unwrap();
     }
-    hub.end().code(124).says(&["150 clients, 0 of them too slow"]);
+    hub.end().code(124).says(&["150 clients, 0 of them disconnected as too slow"]);
 }
 
 /// As they are for a child of a program that can wait for them itself.
