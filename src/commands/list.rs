@@ -71,7 +71,7 @@ fn as_json(pipes: &[FoundPipe]) -> String {
             })
         })
         .collect();
-    format!("{:#}\n", Value::from(all))
+    stderr::harmless_json(&format!("{:#}\n", Value::from(all)))
 }
 
 fn as_table(pipes: &[FoundPipe]) -> String {

@@ -13,7 +13,7 @@ use super::options::{ConnectionOptions, MeetingOptions};
 use super::transfers::{Side, TransferOptions};
 use crate::interrupt::{self, Cleanup};
 use crate::os::{Access, OwnedName, Peer, Seen, Sink, Wake};
-use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited};
+use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited, within};
 use crate::transfer::Channel;
 use crate::transfer::wire::Role;
 use crate::{exit, stderr};
@@ -37,6 +37,7 @@ pub(super) struct Meeting<'a> {
     seek: Seek,
     name: OwnedName,
     _removed_at_death: Cleanup,
+    /// Never given: nothing but somebody who comes ends a wait here.
     wake: Wake,
     listener: Option<Listener>,
     rivals: Vec<Channel>,
@@ -171,9 +172,7 @@ impl<'a> Meeting<'a> {
         if !clock.is_over() {
             return Ok(());
         }
-        let wait = self.options.wait.limit().unwrap_or_default();
-        let after =
-            if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
+        let after = within(self.options.wait.limit().unwrap_or_default());
         let what = if was_connected { "nobody took us on" } else { "nobody came" };
         self.told(Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what}{after}"))))
     }

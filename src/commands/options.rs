@@ -21,7 +21,8 @@ pub(crate) struct MeetingOptions {
     pub(crate) pipe: PipeAddress,
 
     /// How long to wait for the other side; 0 tries once. Exit code 124 when it is over
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
+    #[arg(short, long, value_name = "DURATION", allow_negative_numbers = true,
+          default_value = "forever", value_parser = values::patience)]
     pub(crate) wait: Patience,
 
     /// Who may be at the other end: this user (and root), anybody, or the user NAME. Unless told, user for a
@@ -55,7 +56,8 @@ pub(crate) struct PipeOptions {
 #[derive(Args, Debug)]
 pub(crate) struct ConnectionOptions {
     /// Give up (124) when no byte has moved either way for this long, counted from the connection on
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::idle)]
+    #[arg(short, long, value_name = "DURATION", allow_negative_numbers = true,
+          default_value = "forever", value_parser = values::idle)]
     pub(crate) idle_timeout: Patience,
 
     /// Kernel buffers of the pipe, such as 64KiB or 1MB
@@ -109,7 +111,7 @@ pub(crate) struct MessageOptions {
     stdio: Option<Form>,
 
     /// Leave after N messages received; stdin's end is passed on only then
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) count: Option<u64>,
 
     /// Drop a byte order mark in front of the first message received (.NET's StreamWriter)
@@ -142,7 +144,7 @@ pub(crate) struct BridgeOptions {
 
     /// Leave this long after stdin has ended or the peer has finished, whatever else is under way
     /// [default: forever; on Windows, whose pipes cannot pass on stdin's end, after a second of silence then]
-    #[arg(short, long, value_name = "DURATION", value_parser = values::patience)]
+    #[arg(short, long, value_name = "DURATION", allow_negative_numbers = true, value_parser = values::patience)]
     pub(crate) quit_after: Option<Patience>,
 
     #[command(flatten)]
@@ -159,7 +161,7 @@ pub(crate) struct BridgeOptions {
     pub(crate) hex: bool,
 
     /// Write that to FILE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(values::log))]
     pub(crate) log: Option<PathBuf>,
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::meeting::{Encounter, Meeting};
 use super::transfers::{HELP_OF_MODE, Outcome, Report, TransferOptions, in_words};
+use super::values;
 use crate::exit::{self, Exit};
 use crate::interrupt;
 use crate::os::{self, Sink};
@@ -41,7 +42,7 @@ pub(crate) struct Recv {
     directory: Option<PathBuf>,
 
     /// Leave after N items
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = values::count::<NonZeroU64>)]
     count: Option<NonZeroU64>,
 
     /// Go on to the next sender

@@ -35,7 +35,8 @@ pub(crate) struct Send {
     text: Vec<String>,
 
     /// With --framing or --mode message: leave this long after the last item, though the peer has not ended
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
+    #[arg(short, long, value_name = "DURATION", allow_negative_numbers = true,
+          default_value = "forever", value_parser = values::patience)]
     quit_after: Patience,
 
     /// What to send; stdin if there is neither file nor text, or for a '-'

@@ -49,11 +49,11 @@ pub(crate) struct Serve {
     hub: HubOptions,
 
     /// With -k and COMMAND or --hub: how many clients at once; the others wait
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count::<NonZeroUsize>)]
     max_clients: Option<NonZeroUsize>,
 
     /// With -k: leave each client this long after it came, whatever is under way; its COMMAND is ended
-    #[arg(long, value_name = "DURATION", value_parser = values::idle)]
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, value_parser = values::idle)]
     client_timeout: Option<Patience>,
 
     /// Take the name over from a server that has it; that one is told nothing
@@ -73,7 +73,7 @@ pub(crate) struct Serve {
     group: Option<u32>,
 
     /// Write a newline to this inherited file descriptor once a client can connect
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::number::<u32>)]
     ready_fd: Option<u32>,
 
     /// A program whose stdin and stdout are the pipe: pipetool becomes it, or with -k runs one per client

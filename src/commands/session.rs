@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::messenger::Messenger;
 use super::options::BridgeOptions;
-use super::values::Statistics;
+use super::values::{self, Statistics};
 use crate::bridge::{Failure, Finish, Local, LocalKind, Messages, Observer, Rules, Session, bridge};
 use crate::dump::Dump;
 use crate::exit::Exit;
@@ -179,7 +179,7 @@ fn statistics(meter: &Meter, format: Option<Statistics>, pipe: &str, peer: Optio
                 "sent": meter.sent(),
                 "received": meter.received(),
                 "seconds": meter.elapsed().as_secs_f64(),
-                "peer": peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })),
+                "peer": values::peer_in_json(peer),
             });
             format!("{line}\n")
         }

@@ -187,9 +187,10 @@ impl<'a> Report<'a> {
             "received": self.meter.received(),
             "seconds": self.meter.elapsed().as_secs_f64(),
             "confirmed": outcome == Outcome::Confirmed,
-            "peer": self.peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })),
+            "peer": values::peer_in_json(self.peer),
         });
-        format!("{line}\n")
+        // The names are those that the sender said.
+        stderr::harmless_json(&format!("{line}\n"))
     }
 }
 

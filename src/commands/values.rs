@@ -1,13 +1,16 @@
 //! The grammar of the options' values.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::num::{IntErrorKind, NonZeroU64};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use serde_json::{Value, json};
 
 use crate::bridge::Finish;
 use crate::framing::{Form, Framing};
-use crate::os::{self, Mode};
+use crate::os::{self, Mode, Peer};
 use crate::pipe::{Direction, PeerRule, PipeAddress};
 use crate::progress::When;
 
@@ -59,6 +62,11 @@ pub(crate) fn statistics(text: &str) -> Statistics {
     if text == "json" { Statistics::Json } else { Statistics::Text }
 }
 
+/// Who is at the other end, as `--stats=json` says it.
+pub(crate) fn peer_in_json(peer: Option<Peer>) -> Value {
+    peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })).into()
+}
+
 pub(crate) fn when(text: &str) -> When {
     match text {
         "always" => When::Always,
@@ -67,12 +75,30 @@ pub(crate) fn when(text: &str) -> When {
     }
 }
 
+/// A number that need not be one of things.
+pub(crate) fn number<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    let too_large = || "expected a smaller number".to_owned();
+    match text.parse::<u64>() {
+        Ok(number) => number.try_into().map_err(|_| too_large()),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Err(too_large()),
+        Err(_) => Err("expected a number such as 10".to_owned()),
+    }
+}
+
+/// How many of them.
+pub(crate) fn count<N: TryFrom<NonZeroU64>>(text: &str) -> Result<N, String> {
+    let count = NonZeroU64::new(number(text)?).ok_or("expected a number such as 10, more than 0")?;
+    count.try_into().map_err(|_| "expected a smaller number".to_owned())
+}
+
 /// `64KiB` is 1024 bytes each, `1MB` a million, a bare number bytes.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
     // The kernel counts buffers in an int.
     let is_fit = |bytes: &usize| *bytes > 0 && i32::try_from(*bytes).is_ok();
-    bytes.filter(is_fit).ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB, of less than 2GiB".into())
+    bytes
+        .filter(is_fit)
+        .ok_or_else(|| "expected a size such as 4096, 64KiB or 1MB, more than 0 and less than 2GiB".into())
 }
 
 /// A framing, or `none` said aloud.
@@ -101,6 +127,11 @@ pub(crate) fn direction(text: &str) -> Direction {
         "out" => Direction::Out,
         _ => Direction::InOut,
     }
+}
+
+/// `-` is a habit, and never a file that is meant.
+pub(crate) fn log(path: OsString) -> Result<PathBuf, &'static str> {
+    if path == "-" { Err("'-x' shows it on stderr, and './-' is a file") } else { Ok(path.into()) }
 }
 
 /// Parsed once, here at the edge; and a pipe that this system does not have is a mistake here too.
@@ -151,6 +182,23 @@ mod tests {
         for text in ["", "-1", "5 parsecs", "nan", "inf", "1e400"] {
             assert!(patience(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_are_what_people_call_numbers() {
+        assert_eq!((number("0"), number::<u32>("4294967295")), (Ok(0_u32), Ok(u32::MAX)));
+        assert_eq!((count("1"), count::<u64>("18446744073709551615")), (Ok(1_u64), Ok(u64::MAX)));
+        for (text, expected) in [
+            ("0", "more than 0"),
+            ("", "such as 10"),
+            ("x", "such as 10"),
+            ("-1", "such as 10"),
+            ("1.5", "such as 10"),
+            ("99999999999999999999", "smaller"),
+        ] {
+            assert!(count::<u64>(text).unwrap_err().contains(expected), "{text}");
+        }
+        assert!(number::<u32>("4294967296").unwrap_err().contains("smaller"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Framing, LengthField};
+use super::{Framing, LengthField, give_back};
 
 /// A varint longer than this says more than 64 bits.
 const LONGEST_VARINT: usize = 10;
@@ -49,11 +49,16 @@ impl Decoder {
 
     /// Takes the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        // What was given back makes room first.
+        self.make_room();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Forgets the messages that were taken out.
+    fn make_room(&mut self) {
         self.buffer.drain(..self.start);
         self.before += self.start as u64;
         self.start = 0;
-        self.buffer.extend_from_slice(bytes);
+        give_back(&mut self.buffer);
     }
 
     /// The next whole message, if there is one.
@@ -74,11 +79,14 @@ impl Decoder {
             Framing::Netstring => self.netstring()?,
             Framing::ContentLength => self.after_header()?,
         };
-        Ok(frame.map(|(from, to, end)| {
-            self.start = end;
-            self.searched = 0;
-            &self.buffer[from..to]
-        }))
+        let Some((from, to, end)) = frame else {
+            // Who is silent from now on is not to keep what a large one took.
+            self.make_room();
+            return Ok(None);
+        };
+        self.start = end;
+        self.searched = 0;
+        Ok(Some(&self.buffer[from..to]))
     }
 
     /// What the end of the stream leaves. A last line, or a last text before a zero byte, may be without
@@ -276,6 +284,18 @@ mod tests {
             // A vector may have grown to twice its length.
             assert!(decoder.buffer.capacity() <= 2 * bytes.len() + 64, "{}", decoder.buffer.capacity());
         }
+    }
+
+    #[test]
+    fn what_one_large_message_took_is_given_back() {
+        let mut decoder = Decoder::new(Framing::Lines, usize::MAX);
+        decoder.push(&vec![b'x'; 30 << 20]);
+        decoder.push(b"\nbegun");
+        assert_eq!(decoder.next().unwrap().map(<[u8]>::len), Some(30 << 20));
+        assert_eq!(decoder.next().unwrap(), None);
+        assert!(decoder.buffer.capacity() <= 2 << 20, "{}", decoder.buffer.capacity());
+        decoder.push(b"\n");
+        assert_eq!(decoder.next().unwrap(), Some(&b"begun"[..]));
     }
 
     #[test]

@@ -159,6 +159,16 @@ impl fmt::Display for Unframable {
     }
 }
 
+/// So much a buffer keeps for the next message: to ask for it anew each time would cost more than it is worth.
+const KEPT: usize = 1 << 20;
+
+/// Gives back what one large message took of memory, once little of it is still in use.
+pub(crate) fn give_back(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > KEPT && buffer.len() < buffer.capacity() / 4 {
+        buffer.shrink_to(KEPT);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

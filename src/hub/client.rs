@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::queue::{Batch, Queue};
 use super::wire::Reader;
 use super::{Counts, OnSlow, Terms, Totals};
-use crate::os::{Gave, Link, Peer, Wish};
+use crate::os::{Gave, Link, Peer, Wish, in_time};
 use crate::progress::Meter;
 
 /// A full queue of which nothing has been taken for this long is that of a client which is not there.
@@ -88,7 +88,7 @@ impl<'a> Client<'a> {
             counts: Counts::default(),
             last_given: now,
             quit_at: None,
-            over_at: terms.client_timeout.and_then(|limit| now.checked_add(limit)),
+            over_at: in_time(terms.client_timeout),
             idle_after: terms.idle_timeout,
             shown_received: None,
             shown_sent: None,

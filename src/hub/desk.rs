@@ -6,6 +6,7 @@ use super::label::{self, To};
 use super::queue::Batch;
 use super::wire::{Reader, Wire};
 use super::{Failure, Terms};
+use crate::framing::give_back;
 use crate::os::{Gave, Sink, Source, Took};
 
 /// As much may wait for stdout before the clients have to.
@@ -118,6 +119,7 @@ impl Desk {
         if self.written * 2 >= self.unwritten.len() {
             self.unwritten.drain(..self.written);
             self.written = 0;
+            give_back(&mut self.unwritten);
         }
         Ok(true)
     }

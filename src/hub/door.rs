@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::client::Client;
 use super::rounds::Hub;
-use super::talk::in_time;
+use crate::os::in_time;
 use crate::pipe::PipeStream;
 
 /// Without free file descriptors, how long until we look again.

@@ -1,7 +1,6 @@
 //! Who gets what: stdin's messages to the clients, a client's to stdout and in a relay to the others.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::client::{Client, Why};
 use super::crowd::Crowd;
@@ -10,7 +9,7 @@ use super::label::To;
 use super::queue::Batch;
 use super::rounds::Hub;
 use super::{Event, Failure, Terms};
-use crate::os::Took;
+use crate::os::{Took, in_time};
 
 impl Hub<'_> {
     /// May stdin's messages be taken? Not while there is nobody to take them.
@@ -98,11 +97,6 @@ impl Hub<'_> {
         }
         self.crowd = Crowd::of(self.clients.values());
     }
-}
-
-/// When a time that begins now is over.
-pub(super) fn in_time(limit: Option<Duration>) -> Option<Instant> {
-    limit.and_then(|limit| Instant::now().checked_add(limit))
 }
 
 /// Hands on what `client` said: to stdout, and into `relayed` where others hear it too.

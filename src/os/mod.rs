@@ -7,6 +7,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
@@ -57,6 +58,7 @@ pub(crate) use imp::{
     hand_over,            // gives such handles to a child, and nothing else
     handle_path,          // the path by which a child can open one
     hands_files,          // can files be given and taken here?
+    is_ordinary_name,     // is a file of that name in its directory, and nothing else?
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
     keep_from_children,   // no handle reaches a child by accident
@@ -142,6 +144,11 @@ pub(crate) enum Accepted {
 /// The directory that a file is in.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// When a time that begins now is over: never, if it has no limit.
+pub(crate) fn in_time(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
 }
 
 /// Is shown bytes that have passed.

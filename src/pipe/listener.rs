@@ -115,7 +115,11 @@ impl Listener {
     }
 }
 
-fn nobody_came(wait: Duration) -> io::Error {
-    let within = if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
-    io::Error::new(io::ErrorKind::TimedOut, format!("no client came{within}"))
+pub(crate) fn nobody_came(wait: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no client came{}", within(wait)))
+}
+
+/// The end of a sentence about what has not happened; who tries once needs none.
+pub(crate) fn within(wait: Duration) -> String {
+    if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) }
 }

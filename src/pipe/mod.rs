@@ -10,7 +10,7 @@ pub(crate) mod stream;
 
 pub(crate) use address::PipeAddress;
 pub(crate) use direction::Direction;
-pub(crate) use listener::Listener;
+pub(crate) use listener::{Listener, nobody_came, within};
 pub(crate) use manner::Manner;
 pub(crate) use peer::PeerRule;
 pub(crate) use stream::{COMING_BACK, PipeEnds, PipeStream, Seek, Waited, peer_name};

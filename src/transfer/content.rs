@@ -178,9 +178,7 @@ impl Body<'_> {
 
     fn end(&self) -> Result<&[u8], Trouble> {
         match &self.bytes {
-            Bytes::File { .. } => {
-                Err(failed(&self.name, io::Error::other("it became shorter while it was being sent")))
-            }
+            Bytes::File { .. } => Err(failed(&self.name, unsteady("it became shorter"))),
             Bytes::Memory(_) | Bytes::Stream(_) => Ok(&[]),
         }
     }
@@ -195,7 +193,12 @@ fn unchanged(file: &File, before: &Metadata) -> io::Result<()> {
     if now.len() == before.len() && now.modified().ok() == before.modified().ok() {
         return Ok(());
     }
-    Err(io::Error::other("it changed while it was being sent ('cat FILE | pipetool send PIPE' takes it as it comes)"))
+    Err(unsteady("it changed"))
+}
+
+/// The files of /sys, too, have fewer bytes than they say.
+fn unsteady(what: &str) -> io::Error {
+    io::Error::other(format!("{what} while it was being sent ('cat FILE | pipetool send PIPE' takes it as it comes)"))
 }
 
 fn modified(file: &Metadata) -> Option<(i64, u32)> {

@@ -26,8 +26,16 @@ pub(crate) struct Destination {
 
 #[derive(Debug)]
 enum Kind {
-    Stdout { sink: Sink, is_terminal: bool },
-    File { path: PathBuf, is_taken: bool },
+    /// With the byte that was written last, the start of a line at first.
+    Stdout {
+        sink: Sink,
+        is_terminal: bool,
+        last: u8,
+    },
+    File {
+        path: PathBuf,
+        is_taken: bool,
+    },
     Directory(PathBuf),
 }
 
@@ -35,7 +43,7 @@ enum Kind {
 #[derive(Debug)]
 pub(super) enum Spot<'a> {
     /// Behind what was there before.
-    Stdout { sink: &'a mut Sink, is_terminal: bool, ends_in_newline: bool, patience: Option<Duration> },
+    Stdout { sink: &'a mut Sink, is_terminal: bool, last: &'a mut u8, patience: Option<Duration> },
     /// A file that will be there whole, or not at all.
     Whole { landing: Landing, name: String, preserves: bool },
     /// A device or a FIFO, which takes what comes.
@@ -45,7 +53,7 @@ pub(super) enum Spot<'a> {
 impl Destination {
     /// All goes to stdout, one item after another.
     pub(crate) fn stdout() -> Self {
-        Destination::new(Kind::Stdout { sink: Sink::stdout(), is_terminal: io::stdout().is_terminal() })
+        Destination::new(Kind::Stdout { sink: Sink::stdout(), is_terminal: io::stdout().is_terminal(), last: b'\n' })
     }
 
     /// One item is to be the file `path`.
@@ -76,16 +84,14 @@ impl Destination {
             Kind::Directory(path) => match fs::metadata(path) {
                 Ok(found) if found.is_dir() => Ok(()),
                 Ok(_) => failed(path, io::Error::other("it is no directory: '-o' names a file")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => failed(path, no_directory(path)),
                 Err(error) => failed(path, error),
             },
             Kind::File { path, .. } => match fs::metadata(path) {
                 Ok(found) if found.is_dir() => failed(path, io::Error::other("it is a directory: use '-D'")),
                 Ok(found) if found.is_file() && !self.replaces => failed(path, landing::already_there()),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => failed(path, error),
-                _ if !directory_of(path).is_dir() => {
-                    let directory = directory_of(path).display();
-                    failed(path, io::Error::other(format!("there is no directory '{directory}'")))
-                }
+                _ if !directory_of(path).is_dir() => failed(path, no_directory(directory_of(path))),
                 _ => Ok(()),
             },
         }
@@ -102,9 +108,8 @@ impl Destination {
     /// Makes room for `item`, the so many-th.
     pub(super) fn place(&mut self, item: &Item, number: u64) -> Result<Spot<'_>, Trouble> {
         let (path, name) = match &mut self.kind {
-            Kind::Stdout { sink, is_terminal } => {
-                let (is_terminal, patience) = (*is_terminal, self.patience);
-                return Ok(Spot::Stdout { sink, is_terminal, ends_in_newline: true, patience });
+            Kind::Stdout { sink, is_terminal, last } => {
+                return Ok(Spot::Stdout { sink, is_terminal: *is_terminal, last, patience: self.patience });
             }
             Kind::File { path, is_taken: true } => {
                 let more = io::Error::other("it is one file, and more than one comes: '-D' takes them");
@@ -165,12 +170,12 @@ impl Spot<'_> {
             Spot::Straight { sink, path, patience } => {
                 give(sink, bytes, *patience, |stopped| not_written(stopped, path))
             }
-            Spot::Stdout { sink, is_terminal, ends_in_newline, patience } => {
-                if *is_terminal && is_binary(bytes) {
+            Spot::Stdout { sink, is_terminal, last, patience } => {
+                if *is_terminal && is_binary(**last, bytes) {
                     let why = io::Error::other("it is a terminal, and this is no text: '-o FILE' keeps it");
                     return Err(Trouble::with("could not write to", "stdout", why));
                 }
-                *ends_in_newline = bytes.ends_with(b"\n");
+                **last = bytes.last().copied().unwrap_or(**last);
                 give(sink, bytes, *patience, Trouble::at_stdout)
             }
         }
@@ -185,7 +190,8 @@ impl Spot<'_> {
                 .map_err(|error| Trouble::with("could not write to", &name, error)),
             Spot::Straight { path, .. } => Ok(Some(path)),
             // Else the prompt would stand behind the text.
-            Spot::Stdout { sink, is_terminal: true, ends_in_newline: false, patience } => {
+            Spot::Stdout { sink, is_terminal: true, last, patience } if *last != b'\n' => {
+                *last = b'\n';
                 give(sink, b"\n", patience, Trouble::at_stdout).map(|()| None)
             }
             Spot::Stdout { .. } => Ok(None),
@@ -209,6 +215,10 @@ fn not_written(stopped: Stopped, path: &Path) -> Trouble {
         Stopped::Closed | Stopped::Ended => failed(io::ErrorKind::BrokenPipe.into()),
         Stopped::Failed(error) => failed(error),
     }
+}
+
+fn no_directory(path: &Path) -> io::Error {
+    io::Error::other(format!("there is no directory '{}'", path.display()))
 }
 
 /// Opens what is there, if it is neither a file nor nothing: that is written to and never replaced.
@@ -235,22 +245,26 @@ fn name_for(item: &Item, number: u64) -> Result<OsString, Trouble> {
 fn safe_name(said: &[u8]) -> Result<OsString, Trouble> {
     let last = said.rsplit(|&byte| std::path::is_separator(byte.into())).next().unwrap_or_default();
     let name = os::name_from(last);
-    if [&b""[..], b".", b".."].contains(&last) || name.to_string_lossy().chars().any(char::is_control) {
+    if !os::is_ordinary_name(&name) || name.to_string_lossy().chars().any(char::is_control) {
         let said = String::from_utf8_lossy(said);
         return Err(Trouble::with("could not write to", &said, io::Error::other("no file should have such a name")));
     }
     Ok(name)
 }
 
-/// What a terminal would do something with, instead of showing it.
-fn is_binary(bytes: &[u8]) -> bool {
+/// What a terminal would do something with, instead of showing it, behind the byte that it got `last`.
+fn is_binary(last: u8, bytes: &[u8]) -> bool {
     let is_control = |byte: u8| (byte < 0x20 && !b"\t\n\r\x0c".contains(&byte)) || byte == 0x7f;
     // And those that UTF-8 writes with two bytes.
-    bytes.iter().any(|&byte| is_control(byte)) || bytes.windows(2).any(|two| two[0] == 0xc2 && two[1] < 0xa0)
+    let is_pair = |before: u8, byte: u8| before == 0xc2 && (0x80..0xa0).contains(&byte);
+    let is_cut = bytes.first().is_some_and(|&first| is_pair(last, first));
+    is_cut || bytes.iter().any(|&byte| is_control(byte)) || bytes.windows(2).any(|two| is_pair(two[0], two[1]))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+
     use super::*;
 
     #[test]
@@ -267,9 +281,31 @@ mod tests {
 
     #[test]
     fn a_terminal_is_not_to_be_harmed() {
-        assert!(!is_binary("plain\ttext\r\n\u{e4}".as_bytes()));
+        assert!(!is_binary(b'\n', "plain\ttext\r\n\u{e4}".as_bytes()));
         for bytes in [&b"\x1b[31m"[..], b"\0", b"a\x7f", b"\x08", "\u{9b}31m".as_bytes()] {
-            assert!(is_binary(bytes));
+            assert!(is_binary(b'\n', bytes));
         }
+    }
+
+    /// However it is cut in two: by a record's end, or by a sender that went before its item's.
+    #[test]
+    fn a_terminal_is_not_to_be_harmed_in_two_steps() {
+        let mut shown = tempfile::tempfile().unwrap();
+        let sink = Sink::file(shown.try_clone().unwrap());
+        let mut terminal = Destination::new(Kind::Stdout { sink, is_terminal: true, last: b'\n' });
+        let text = Item::unknown(ItemKind::Text);
+        let mut spot = terminal.place(&text, 1).unwrap();
+        spot.write(b"\xc2").unwrap();
+        assert!(spot.write(b"\x9b").is_err());
+        // The end of an item ends the line, and what was begun there.
+        let mut spot = terminal.place(&text, 2).unwrap();
+        assert!(spot.write(b"\x9b").is_err());
+        spot.write(b"\xa3 \xc2").unwrap();
+        spot.finish(&text).unwrap();
+        terminal.place(&text, 3).unwrap().write(b"\x9b").unwrap();
+        let mut got = Vec::new();
+        shown.rewind().unwrap();
+        shown.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"\xc2\xa3 \xc2\n\x9b");
     }
 }

@@ -136,8 +136,9 @@ impl Landing {
         let give = |path: &Path| os::give_name(&self.file, path);
         let path =
             named(&mut builder, &prefix).make_in(directory_of(&self.target), give).map_err(plain)?.into_temp_path();
-        let Temporary { path, .. } = Temporary::new(path);
-        path.persist(&self.target).map_err(|error| error.error)
+        // All of it lives until the other name is gone.
+        let temporary = Temporary::new(path);
+        temporary.path.persist(&self.target).map_err(|error| error.error)
     }
 }
 

@@ -11,6 +11,7 @@ use super::receiver::Onlooker;
 use super::wire::{Item, ItemKind};
 use super::{Arrived, Channel, Trouble};
 use crate::framing::{Decoder, Framing};
+use crate::os::in_time;
 
 /// How items are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl PlainSender {
     /// answering would not survive our leaving.
     pub(crate) fn finish(mut self, quit_after: Option<Duration>) -> Result<(), Trouble> {
         self.channel.finish();
-        let deadline = quit_after.and_then(|after| Instant::now().checked_add(after));
+        let deadline = in_time(quit_after);
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {

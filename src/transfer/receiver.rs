@@ -1,11 +1,16 @@
 //! The receiver's side of a transfer.
 
+use std::time::Duration;
+
 use super::destination::{Destination, Spot};
-use super::wire::{Answer, End, Item, ItemKind, MOST_WORDS, Record, Tally};
+use super::wire::{Answer, End, Item, ItemKind, Record, Tally};
 use super::{Arrived, Channel, Trouble, out_of_place};
 
 /// The kernel copies so much at once: the bar moves, and a sender that has gone is noticed.
 const COPY_STEP: usize = 16 << 20;
+
+/// A sender that has said goodbye closes its pipe at once, and one that has opened it says hello at once.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// Somebody who sends what we receive.
 #[derive(Debug)]
@@ -63,7 +68,7 @@ impl Receiver {
     ) -> Result<Option<Arrived>, Trouble> {
         let item = match self.channel.hear_head(destination.sink())? {
             None => return Err(Trouble::Gone),
-            Some((Record::Bye, 0)) => return Ok(None),
+            Some((Record::Bye, 0)) => return self.hear_silence().map(|()| None),
             Some((Record::Item, length)) => Item::parse(&self.channel.hear_words(length)?)?,
             Some((Record::Abort, length)) => return Err(self.aborted(length)?),
             Some(_) => return Err(out_of_place()),
@@ -77,6 +82,22 @@ impl Receiver {
         let path = spot.finish(&item)?;
         let name = (item.kind == ItemKind::File).then(|| String::from_utf8_lossy(&item.name).into_owned());
         Ok(Some(Arrived { name, bytes, path }))
+    }
+
+    /// Makes sure that nothing comes behind a goodbye. A second sender in a pipe of one way would: nobody tells it
+    /// that it was not heard.
+    fn hear_silence(&mut self) -> Result<(), Trouble> {
+        if self.channel.speaks() {
+            return Ok(());
+        }
+        self.channel.set_patience(Some(A_MOMENT));
+        match self.channel.hear(None) {
+            Ok(Some(_)) => {
+                Err(Trouble::Nonsense("more after its goodbye, as a second sender in the same pipe would".into()))
+            }
+            // Its end, or somebody who has the pipe open and says nothing.
+            _ => Ok(()),
+        }
     }
 
     /// Takes the file itself, and has the kernel copy it: can that be had?
@@ -181,7 +202,7 @@ impl Receiver {
     }
 
     fn aborted(&mut self, length: usize) -> Result<Trouble, Trouble> {
-        let why = self.channel.hear_words(length.min(MOST_WORDS))?;
+        let why = self.channel.hear_words(length)?;
         Ok(Trouble::There(String::from_utf8_lossy(&why).into_owned()))
     }
 }

@@ -160,11 +160,17 @@ fn readiness_is_told_once_clients_can_connect() {
         scratch.pipetool(["connect", "-w", "0", "./x"]).run("at once").ok();
         server.end().ok().out("at once");
     }
-    // One who does not listen is told about, and no reason not to serve.
-    let server = scratch.pipetool(["serve", "./x"]).env("NOTIFY_SOCKET", "/nowhere/at/all").start();
-    server.says("could not tell NOTIFY_SOCKET");
-    UnixStream::connect(scratch.path("x")).unwrap().write_all(b"hi").unwrap();
-    server.end().ok().out("hi");
+    // One who does not listen, or has not for long, is told about, and no reason not to serve.
+    let _busy = UnixDatagram::bind(scratch.path("busy")).unwrap();
+    let others = UnixDatagram::unbound().unwrap();
+    others.set_nonblocking(true).unwrap();
+    while others.send_to(b"READY=1\n", scratch.path("busy")).is_ok() {}
+    for address in ["/nowhere/at/all", "busy"] {
+        let server = scratch.pipetool(["serve", "./x"]).env("NOTIFY_SOCKET", address).start();
+        server.says("could not tell NOTIFY_SOCKET");
+        UnixStream::connect(scratch.path("x")).unwrap().write_all(b"hi").unwrap();
+        server.end().ok().out("hi");
+    }
 }
 
 /// A server of one client leaves the others to its successor: they are not reset.

@@ -5,8 +5,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use serde_json::Value;
 
+use crate::dotnet::under_both;
 use crate::harness::{PIPETOOL, Scratch, until};
-use crate::peers::dotnet_server;
 use crate::users::as_nobody;
 
 /// What `list --json` says of the test's own directory, and of abstract names that begin with it.
@@ -110,6 +110,13 @@ fn people_get_a_table_without_escape_sequences() {
     let line = text.lines().find(|line| line.starts_with(r"a\u{1b}[31mb ")).unwrap_or_else(|| panic!("{text}"));
     assert!(line.contains("live") && line.contains(&server.child.id().to_string()), "{line}");
     assert!(!text.contains('\x1b') && told.err.is_empty());
+    // What JSON may hold and a terminal should not see: a CSI of one character, DEL, text that runs backwards.
+    let name = "a\u{9b}31m\x7f\u{202e}b";
+    let _server = scratch.server(["-k", name]);
+    let told = String::from_utf8(scratch.pipetool(["list", "--json"]).run("").ok().out).unwrap();
+    assert!(!told.contains(|c: char| c != '\n' && c.is_control() || c == '\u{202e}'));
+    let pipes: Vec<Value> = serde_json::from_str(&told).unwrap();
+    assert!(pipes.iter().any(|pipe| pipe["name"] == name));
     // All columns stand below each other.
     let start = text.lines().next().unwrap().find("STATE").unwrap();
     assert!(text.lines().skip(1).all(|line| ["live", "stal"].contains(&&line[start..start + 4])), "{text}");
@@ -160,11 +167,12 @@ fn a_name_under_another_tmpdir_is_found() {
 
 #[test]
 fn dotnet_servers_are_listed() {
-    let scratch = Scratch::new();
-    let server = dotnet_server(&scratch, "net", "InOut", &["line"]);
-    let found = the("net", &listed(&scratch));
-    assert_eq!((kind_and_state(&found), &found["pid"]), (("name", "live"), &server.child.id().into()));
-    let client = scratch.pipetool(["connect", "net"]).open_stdin().start();
-    until("the client to be counted", || the("net", &listed(&scratch))["connections"] == 1);
-    drop(client);
+    under_both(|dotnet, scratch| {
+        let server = dotnet.server(&scratch, "net", "InOut", &["line"]);
+        let found = the("net", &listed(&scratch));
+        assert_eq!((kind_and_state(&found), &found["pid"]), (("name", "live"), &server.child.id().into()));
+        let client = scratch.pipetool(["connect", "net"]).open_stdin().start();
+        until("the client to be counted", || the("net", &listed(&scratch))["connections"] == 1);
+        drop(client);
+    });
 }

@@ -98,7 +98,8 @@ fn what_waiting_cannot_mend_ends_it_at_once() {
     let _datagrams = UnixDatagram::bind(scratch.path("datagrams")).unwrap();
     for (pipe, reason) in [
         ("./nowhere/x", "there is no directory './nowhere'"),
-        ("./file", "a regular file is there"),
+        ("./file", "a regular file is there, no socket"),
+        ("/dev/null", "a device is there, no socket"),
         ("./dir", "a directory is there"),
         ("./datagrams", "carries datagrams"),
         ("./file/x", "directory"),

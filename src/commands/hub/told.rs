@@ -1,18 +1,17 @@
 //! What a hub's user is told: on stderr as it happens, and at the end.
 
 use std::cell::Cell;
-use std::io;
 use std::time::Duration;
 
 use anyhow::{Error, anyhow};
 use serde_json::json;
 
 use crate::commands::options::PipeOptions;
-use crate::commands::values::Statistics;
+use crate::commands::values::{self, Statistics};
 use crate::dump::Dump;
 use crate::hub::{Counts, Event, Failure, Terms, Totals, Why};
 use crate::os::{self, Peer};
-use crate::pipe::peer_name;
+use crate::pipe::{nobody_came, peer_name};
 use crate::progress::Meter;
 use crate::{exit, stderr};
 
@@ -148,7 +147,7 @@ fn line(
         Some(Statistics::Json) => {
             let mut line = numbers(meter, counts, pipe);
             line["client"] = number.into();
-            line["peer"] = peer.map(|peer| json!({ "uid": peer.user, "gid": peer.group, "pid": peer.pid })).into();
+            line["peer"] = values::peer_in_json(peer);
             format!("{line}\n")
         }
     }
@@ -189,12 +188,7 @@ pub(super) fn in_words(failure: Failure, pipe: &PipeOptions) -> Error {
     let serving = || format!("could not serve {}", pipe.meeting.whole_name());
     match failure {
         Failure::Wait(error) | Failure::Accept(error) => Error::from(error).context(serving()),
-        Failure::NobodyCame(wait) => {
-            let within =
-                if wait.is_zero() { String::new() } else { format!(" within {}", humantime::format_duration(wait)) };
-            let why = io::Error::new(io::ErrorKind::TimedOut, format!("no client came{within}"));
-            Error::from(why).context(serving())
-        }
+        Failure::NobodyCame(wait) => Error::from(nobody_came(wait)).context(serving()),
         Failure::Stdin(error) => Error::from(error).context("could not read 'stdin'"),
         Failure::Stdout(error) => Error::from(error).context("could not write to 'stdout'"),
         Failure::Malformed(why) => anyhow!("could not read from 'stdin': {why}"),

@@ -155,7 +155,9 @@ pub(crate) fn notify_ready() -> io::Result<()> {
         path => Place::File(Path::new(OsStr::from_bytes(path)).to_owned()),
     };
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    rustix::net::sendto(&socket, b"READY=1\n", SendFlags::NOSIGNAL, &place.socket_address()?)?;
+    // One that has not read what others said is not worth waiting for.
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::sendto(&socket, b"READY=1\n", flags, &place.socket_address()?)?;
     Ok(())
 }
 

@@ -84,3 +84,23 @@ pub(crate) fn name_bytes(name: &OsStr) -> Vec<u8> {
 pub(crate) fn name_from(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_owned())
 }
+
+/// Is a file of that name in the directory that it is put in, and nothing but a file?
+pub(crate) fn is_ordinary_name(name: &OsStr) -> bool {
+    !["", ".", ".."].map(OsStr::new).contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_whatever_windows_makes_of_it() {
+        for name in ["a", "..x", "C:evil", "a:b", "NUL", "com1.txt", "a?", "a.", "a "] {
+            assert!(is_ordinary_name(OsStr::new(name)), "{name}");
+        }
+        for name in ["", ".", ".."] {
+            assert!(!is_ordinary_name(OsStr::new(name)), "{name}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -15,7 +15,7 @@ use super::sink::Sink;
 use super::source::Source;
 use super::steps::{wait_for_data, wait_for_room};
 use super::ways::is_plain_wanted;
-use crate::os::Stopped;
+use crate::os::{Stopped, in_time};
 
 /// What is copied at once where the kernel does not do it.
 #[cfg(target_os = "linux")]
@@ -28,7 +28,7 @@ pub(crate) fn hands_files() -> bool {
 
 /// Says `words` with a descriptor of `file`, which goes with the first of them.
 pub(crate) fn give_file(sink: &Sink, words: &[u8], file: &File, patience: Option<Duration>) -> Result<(), Stopped> {
-    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let deadline = in_time(patience);
     let (files, flags) = ([file.as_fd()], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -51,7 +51,7 @@ pub(crate) fn give_file(sink: &Sink, words: &[u8], file: &File, patience: Option
 /// # Errors
 /// `InvalidData` where no file comes with them, or something that is none; and as `take_some`.
 pub(crate) fn take_file(source: &Source, words: &mut [u8], patience: Option<Duration>) -> Result<File, Stopped> {
-    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let deadline = in_time(patience);
     let wanted = words.len();
     loop {
         wait_for_data(source, None, deadline)?;

@@ -25,7 +25,7 @@ use super::pump::{CLOSED, poll};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::os::{Accepted, Access, Attempt, Mode, OneWay};
+use crate::os::{Accepted, Access, Attempt, Mode, OneWay, in_time};
 
 /// Only the user may connect, unless told otherwise.
 const PRIVATE: u32 = 0o600;
@@ -133,7 +133,7 @@ impl Listener {
     /// The next client, unless `timeout` is over first (never without one), `wake` is given, or nobody
     /// reads `stdout` any more.
     pub(crate) fn accept(&self, timeout: Option<Duration>, wake: &Wake, stdout: Option<&Sink>) -> io::Result<Accepted> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = in_time(timeout);
         match &self.entrance {
             Entrance::Socket(socket) => accept(socket, Mode::Byte, deadline, wake, stdout),
             Entrance::Packets(socket) => accept(socket, Mode::Message, deadline, wake, stdout),

@@ -40,7 +40,8 @@ pub(crate) use children::{
 pub(crate) use connector::Connector;
 pub(crate) use fifo::is_pipe;
 pub(crate) use files::{
-    give_name, is_sparse, mode_of, name_bytes, name_from, nameless_file, ordinary_permissions, set_mode, sync_directory,
+    give_name, is_ordinary_name, is_sparse, mode_of, name_bytes, name_from, nameless_file, ordinary_permissions,
+    set_mode, sync_directory,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use handover::{clone_file, copy_range, give_file, hands_files, take_file};

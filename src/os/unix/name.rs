@@ -174,7 +174,7 @@ pub(super) fn look(path: &Path) -> io::Result<State> {
     }
 }
 
-/// What a file that is no socket is, for a sentence.
+/// What a file is, for a sentence.
 pub(super) fn what_it_is(found: &fs::Metadata) -> &'static str {
     match found.file_type() {
         kind if kind.is_dir() => "a directory",
@@ -182,7 +182,7 @@ pub(super) fn what_it_is(found: &fs::Metadata) -> &'static str {
         kind if kind.is_fifo() => "a FIFO",
         kind if kind.is_file() => "a regular file",
         kind if kind.is_socket() => "a socket",
-        _ => "a file that is no socket",
+        _ => "a device",
     }
 }
 

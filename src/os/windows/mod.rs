@@ -52,8 +52,8 @@ pub(crate) use children::{
 pub(crate) use command::{Child, Command, Stdio};
 pub(crate) use connector::Connector;
 pub(crate) use files::{
-    clone_file, copy_range, give_file, give_name, hands_files, is_sparse, mode_of, name_bytes, name_from,
-    nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
+    clone_file, copy_range, give_file, give_name, hands_files, is_ordinary_name, is_sparse, mode_of, name_bytes,
+    name_from, nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
 pub(crate) use inventory::pipes;

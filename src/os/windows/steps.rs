@@ -7,7 +7,7 @@ use super::pump::Waiting;
 use super::sink::Sink;
 use super::source::Source;
 use super::wake::Wake;
-use crate::os::{Ended, Stopped};
+use crate::os::{Ended, Stopped, in_time};
 
 /// Takes what `source` has as soon as it has something: bytes, or a message, which may be empty. What is
 /// undelivered already is enough. That nobody reads from `watched` any more ends the wait.
@@ -22,7 +22,7 @@ pub(crate) fn take_some(
     if !source.undelivered().is_empty() {
         return Ok(());
     }
-    let (wake, deadline) = (Wake::new().map_err(Stopped::Failed)?, deadline(patience));
+    let (wake, deadline) = (Wake::new().map_err(Stopped::Failed)?, in_time(patience));
     if !source.has_ended() {
         let waiting = Waiting::for_sink(&wake, watched).no_longer_than(deadline);
         source.fill(&waiting).map_err(|ended| stopped(ended, deadline))?;
@@ -43,7 +43,7 @@ pub(crate) fn give_all(
 ) -> Result<(), Stopped> {
     let wake = Wake::new().map_err(Stopped::Failed)?;
     loop {
-        let deadline = deadline(patience);
+        let deadline = in_time(patience);
         let waiting = Waiting::for_sink(&wake, Some(sink)).no_longer_than(deadline);
         let written = sink.write(bytes, &waiting).map_err(|ended| stopped(ended, deadline))?;
         count(written);
@@ -52,10 +52,6 @@ pub(crate) fn give_all(
             return Ok(());
         }
     }
-}
-
-fn deadline(patience: Option<Duration>) -> Option<Instant> {
-    patience.and_then(|patience| Instant::now().checked_add(patience))
 }
 
 fn stopped(ended: Ended, deadline: Option<Instant>) -> Stopped {
