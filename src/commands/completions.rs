@@ -71,9 +71,13 @@ fn pipes(typed: &OsStr) -> Vec<CompletionCandidate> {
     offers
 }
 
-/// As they are typed. What is offered ends up in the user's command line: only what is this user's or root's is.
+/// As they are typed. What is offered ends up in the user's command line: only what is this user's or root's is, where
+/// that is known. (Elsewhere a server is asked who it is once it has been connected to.)
 fn live_pipes() -> Vec<String> {
-    let is_ours = |pipe: &FoundPipe| pipe.user.is_some_and(|user| [0, os::current_user()].contains(&user));
+    let is_ours = |pipe: &FoundPipe| match pipe.user {
+        Some(user) => [0, os::current_user()].contains(&user),
+        None => !os::PIPES_HAVE_OWNERS,
+    };
     let is_there = |pipe: &FoundPipe| pipe.is_live || pipe.kind == PipeKind::Fifo;
     let pipes = os::pipes().unwrap_or_default();
     pipes.into_iter().filter(|pipe| is_ours(pipe) && is_there(pipe)).map(as_typed).collect()

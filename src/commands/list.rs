@@ -14,7 +14,8 @@ use crate::stderr;
 #[derive(Args, Debug)]
 #[command(
     args_override_self = true,
-    after_help = "Looking disturbs no server. Who serves another user's pipe is seen by root only.\n\n\
+    after_help = "Looking disturbs no server. Who serves another user's pipe is seen by root only. On Windows the list \
+    is of all pipes, whose they are is not told, and CLIENTS are instances, which wait for a client or have one.\n\n\
     Examples:\n  \
     pipetool list                                      what is there, live or stale, and whose\n  \
     pipetool list --json | jq -r '.[] | select(.state == \"stale\").path'"

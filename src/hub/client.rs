@@ -65,7 +65,7 @@ pub(super) struct Client<'a> {
 enum Sending {
     /// All that is said.
     Everything,
-    /// What waits for it, and then the end.
+    /// What waits for it, and what is on its way, and then the end.
     WhatWaits,
     Nothing,
 }
@@ -109,7 +109,7 @@ impl<'a> Client<'a> {
     }
 
     pub(super) fn has_waiting(&self) -> bool {
-        self.sending != Sending::Nothing && !self.queue.is_empty()
+        self.sending == Sending::WhatWaits || self.listens() && !self.queue.is_empty()
     }
 
     /// May it be sent anything at all?
@@ -173,9 +173,8 @@ impl<'a> Client<'a> {
                 Gave::Closed | Gave::Failed(_) => return self.stop_sending(totals),
             }
         }
-        if self.sending == Sending::WhatWaits {
+        if self.sending == Sending::WhatWaits && self.link.finish() {
             self.sending = Sending::Nothing;
-            self.link.finish();
         }
     }
 

@@ -26,7 +26,7 @@ impl Hub<'_> {
     /// Takes what a client has said.
     pub(super) fn hear(&mut self, number: u64) {
         let Some(client) = self.clients.get(&number).filter(|client| self.may_hear(client)) else { return };
-        let took = client.link.take(&mut self.buffer);
+        let took = client.link.take(&mut self.buffer, self.terms.largest);
         let Some(client) = self.clients.get_mut(&number) else { return };
         let before = client.counts.received;
         let mut relayed = Batch::default();

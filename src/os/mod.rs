@@ -31,6 +31,7 @@ pub(crate) use imp::{
     Listener,             // a pipe that we serve
     Lookout,              // that thread's wait for all of them
     OwnedName,            // the name of such a pipe, ours to remove
+    PIPES_HAVE_OWNERS,    // does the list of pipes say whose each is?
     Place,                // where a pipe address leads on this system
     ReadyHandle,          // --ready-fd
     SIGTERM,              // what asks a server to end when its clients are done
@@ -260,7 +261,7 @@ pub(crate) struct FoundPipe {
 }
 
 /// What a named pipe is.
-#[cfg_attr(windows, expect(dead_code, reason = "'list' is not there yet"))]
+#[cfg_attr(windows, expect(dead_code, reason = "all have a name there"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PipeKind {
     /// .NET would find it under its name.
@@ -274,7 +275,6 @@ pub(crate) enum PipeKind {
 }
 
 /// What came of taking what is there, without waiting.
-#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Debug)]
 pub(crate) enum Took {
     /// So many bytes, or a message of so many.
@@ -288,7 +288,6 @@ pub(crate) enum Took {
 }
 
 /// What came of giving, without waiting.
-#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Debug)]
 pub(crate) enum Gave {
     /// So many bytes were taken.
@@ -298,13 +297,13 @@ pub(crate) enum Gave {
     /// Nobody reads there any more.
     Closed,
     /// The message is larger than any that it takes.
+    #[cfg_attr(windows, expect(dead_code, reason = "there is no such limit"))]
     TooLong,
     /// It cannot be written to.
     Failed(io::Error),
 }
 
 /// What an end is watched for.
-#[cfg_attr(windows, expect(dead_code, reason = "'--hub' is not there yet"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wish {
     /// There is something to be taken, or the end.

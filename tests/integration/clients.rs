@@ -1,13 +1,17 @@
 //! connect -k comes back; --client-timeout ends a client, whatever its COMMAND has started.
 
+#[cfg(unix)]
 use std::fs;
 use std::io::{Read, Write};
+#[cfg(unix)]
 use std::os::unix::net::UnixListener;
+#[cfg(unix)]
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
 use nix::sys::signal::Signal;
 
-use crate::harness::{Scratch, Starter, until};
+use crate::harness::{Scratch, Starter, plain_client, until};
 
 #[test]
 fn it_comes_back_when_the_server_does() {
@@ -20,14 +24,14 @@ fn it_comes_back_when_the_server_does() {
         client.prints(format!("server {round}\n"));
         client.write(format!("client {round}\n"));
         server.prints(format!("client {round}\n"));
-        server.signal(Signal::SIGKILL);
+        server.child.kill().unwrap();
         server.end();
     }
-    client.signal(Signal::SIGTERM);
-    client.end().killed_by(Signal::SIGTERM);
+    client.end_by_the_system();
 }
 
 /// What was taken from stdin and has not gone whole goes to the next server, from its beginning.
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn messages_that_were_not_sent_are_kept_whole() {
     let scratch = Scratch::new();
@@ -55,14 +59,15 @@ fn messages_that_were_not_sent_are_kept_whole() {
 #[test]
 fn wait_bounds_each_wait_for_the_server() {
     let scratch = Scratch::new();
-    let server = scratch.server(["x"]);
+    let mut server = scratch.server(["x"]);
     let client = scratch.pipetool(["connect", "-k", "-w", "300ms", "x"]).open_stdin().start();
     server.says("connected to");
-    server.signal(Signal::SIGKILL);
+    server.child.kill().unwrap();
     client.end().code(124).says(&["could not connect to 'x'", "after 300ms"]);
 }
 
 /// A server that closes at once is tried more and more slowly: 20 ms, 40, … a second.
+#[cfg(unix)] // a socket as the peer
 #[test]
 fn it_does_not_hurry() {
     let scratch = Scratch::new();
@@ -78,6 +83,7 @@ fn it_does_not_hurry() {
     assert!(took >= Duration::from_millis(20 + 40 + 80 + 160 + 320 + 640), "{took:?}");
 }
 
+#[cfg(unix)] // a shell, and a name that is taken over
 #[test]
 fn what_ends_it() {
     let scratch = Scratch::new();
@@ -105,6 +111,7 @@ fn what_ends_it() {
     }
 }
 
+#[cfg(unix)] // a shell, and a name that is taken over
 #[test]
 fn with_a_command_each_connection_has_its_own() {
     let scratch = Scratch::new();
@@ -120,6 +127,7 @@ fn with_a_command_each_connection_has_its_own() {
     drop(server);
 }
 
+#[cfg(unix)] // there are none on Windows
 #[test]
 fn fifos_come_back_too() {
     let scratch = Scratch::new();
@@ -134,6 +142,7 @@ fn fifos_come_back_too() {
 }
 
 /// Both the command and what it has left behind let go of the client.
+#[cfg(unix)] // a shell; windows.rs has its like
 #[test]
 fn a_clients_time_ends_its_command() {
     let scratch = Scratch::new();
@@ -149,6 +158,7 @@ fn a_clients_time_ends_its_command() {
     scratch.shell("kill $(cat left); true").run("").ok();
 }
 
+#[cfg(unix)] // a shell; windows.rs has its like
 #[test]
 fn a_command_that_ends_in_time_has_its_own_code() {
     let scratch = Scratch::new();
@@ -176,11 +186,11 @@ fn a_command_that_ends_in_time_has_its_own_code() {
 fn one_after_another_nobody_keeps_the_next_waiting() {
     let scratch = Scratch::new();
     let server = scratch.serving(["-k", "--client-timeout", "400ms", "./x"], Starter::open_stdin);
-    let listener = std::os::unix::net::UnixStream::connect(scratch.path("x")).unwrap();
+    let listener = plain_client(&scratch, "x");
     server.says("connected to");
     (&listener).write_all(b"a word;").unwrap();
     scratch.pipetool(["connect", "./x"]).open_stdin().start().end().ok();
-    server.says("could not go on with './x': the client's time of 400ms is over");
+    server.says("the client's time of 400ms is over");
     server.prints("a word;");
     until("the first to be let go", || (&listener).read(&mut [0; 10]).is_ok_and(|read| read == 0));
 }

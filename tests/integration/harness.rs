@@ -190,9 +190,13 @@ impl Side {
         written.unwrap_or_else(|error| panic!("{}: its stdin: {error}", self.name));
     }
 
-    #[cfg(unix)]
     pub fn has_printed(&self, bytes: impl AsRef<[u8]>) -> bool {
         self.out.contains(bytes.as_ref())
+    }
+
+    /// All that its stderr has been given so far.
+    pub fn said(&self) -> String {
+        self.err.so_far()
     }
 
     #[cfg(unix)]
@@ -338,7 +342,6 @@ impl Collected {
         assert!(so_far.contains(wanted), "{name}: waited for {text:?} (timeout: {}), got {got:?}", timeout.timed_out());
     }
 
-    #[cfg(unix)]
     fn contains(&self, wanted: &[u8]) -> bool {
         self.shared.0.lock().unwrap().contains(wanted)
     }

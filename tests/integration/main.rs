@@ -12,7 +12,7 @@
 //! | generated | completions/ and man/: fresh, and of use to shells and mandoc; pages.rs makes the pages |
 //! | layout | the map of the code: what lies where, what may know what |
 //! | meetings | how send and recv find each other, in either order |
-//! | hub | serve -k --hub: who hears what; slow, rude and dead clients |
+//! | hub, hub_unix | serve -k --hub: who hears what; slow, rude and dead clients |
 //! | listing | pipetool list |
 //! | activation | sockets from a service manager, and telling it that we are ready |
 //! | messages | --mode message, --framing, --stdio, -n |
@@ -42,7 +42,6 @@ mod activation;
 mod addresses;
 #[cfg(unix)] // shells and file descriptors as children; windows.rs has the same with HANDLEs
 mod children;
-#[cfg(unix)] // not there yet on Windows
 mod clients;
 #[cfg(unix)] // Unix programs as COMMAND; windows.rs has the same with its own
 mod commands;
@@ -57,11 +56,12 @@ mod fifos;
 #[cfg(unix)] // shells, and what is committed is the same everywhere
 mod generated;
 mod harness;
-#[cfg(unix)] // not there yet on Windows
 mod hub;
+#[cfg(unix)] // half-closes, shells and /proc; windows.rs has what is left of it
+mod hub_unix;
 #[cfg(unix)] // a text is the same everywhere
 mod layout;
-#[cfg(unix)] // not there yet on Windows
+#[cfg(unix)] // stale names, FIFOs and other users; Wine cannot list pipes: windows.rs says how it looks then
 mod listing;
 #[cfg(unix)] // sockets as peers; windows.rs has send and recv
 mod meetings;

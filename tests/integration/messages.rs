@@ -351,6 +351,8 @@ fn with_k_a_stdin_that_is_no_such_messages_ends_us() {
     let client = scratch.pipetool(["connect", "-k", "-f", "lines", "--stdio", "netstring", "./x"]);
     client.run("2:hi,xyz").code(1).one_line(&["'stdin'", "no netstring"]);
     server.prints("hi\n");
-    scratch.pipetool(["connect", "-k", "--stdio", "hex", "./x"]).run("").code(2).one_line(&["'./x'", "'--framing'"]);
+    // On Windows it has asked for messages, and is not let in without.
+    let code = if cfg!(windows) { 1 } else { 2 };
+    scratch.pipetool(["connect", "-k", "--stdio", "hex", "./x"]).run("").code(code).one_line(&["x'", "--framing"]);
     server.end_by_the_system();
 }

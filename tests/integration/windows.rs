@@ -8,6 +8,8 @@ use crate::harness::{PIPETOOL, Scratch, Side, Starter};
 
 mod children;
 mod ends;
+mod hub;
+mod listing;
 mod messages;
 mod peers;
 mod refusals;

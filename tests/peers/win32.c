@@ -4,6 +4,7 @@
  *   win32 client NAME byte|message|in|out|identify STEP...   CreateFile; SetNamedPipeHandleState for messages
  *   win32 call NAME TEXT                            CallNamedPipe: one message there, one back
  *   win32 info NAME                                 what a client is told of the pipe, and of its own rights
+ *   win32 security NAME                             whose the pipe is, and who may open it (SDDL)
  *   win32 child IN OUT                              the textbooks' exchange over two handle IDs
  *   win32 cat | upper | args ARG... | exit N | pid  small programs to be COMMAND
  *   win32 leak PROGRAM ARG...                       a parent that leaves an inheritable handle open (LEAKED)
@@ -15,8 +16,10 @@
  * (wait for a line on stdin), flush, disconnect, level (what a server may do as its client), hold:MS.
  */
 #include <windows.h>
+#include <aclapi.h>
 #include <fcntl.h>
 #include <io.h>
+#include <sddl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +148,19 @@ static int info(const char *name) {
     return 0;
 }
 
+static int security(const char *name) {
+    SECURITY_INFORMATION wanted = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+    PSECURITY_DESCRIPTOR found;
+    char *text;
+    HANDLE pipe = connect_to(name, GENERIC_READ | GENERIC_WRITE, 0);
+    DWORD failed = GetSecurityInfo(pipe, SE_KERNEL_OBJECT, wanted, NULL, NULL, NULL, NULL, &found);
+    SetLastError(failed);
+    if (failed) fail("GetSecurityInfo");
+    if (!ConvertSecurityDescriptorToStringSecurityDescriptorA(found, SDDL_REVISION_1, wanted, &text, NULL)) fail("ConvertSecurityDescriptor");
+    say(text, strlen(text));
+    return 0;
+}
+
 static int child(const char *in, const char *out) {
     HANDLE given = (HANDLE)(INT_PTR)atoll(in), answer = (HANDLE)(INT_PTR)atoll(out);
     unsigned char byte = 0, two_hundred = 200;
@@ -269,6 +285,7 @@ int main(int argc, char **argv) {
     if (!strcmp(role, "client") && argc > 3) return client(argv[2], argv[3], argc - 4, argv + 4);
     if (!strcmp(role, "call") && argc > 3) return call(argv[2], argv[3]);
     if (!strcmp(role, "info") && argc > 2) return info(argv[2]);
+    if (!strcmp(role, "security") && argc > 2) return security(argv[2]);
     if (!strcmp(role, "child") && argc > 3) return child(argv[2], argv[3]);
     if (!strcmp(role, "cat")) return copy(0);
     if (!strcmp(role, "upper")) return copy(1);

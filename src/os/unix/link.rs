@@ -29,8 +29,9 @@ impl Link {
         Link { socket, mode }
     }
 
-    /// Takes what is there, or one message, to the beginning of `buffer`, which grows as it has to.
-    pub(crate) fn take(&self, buffer: &mut Vec<u8>) -> Took {
+    /// Takes what is there, or one message, to the beginning of `buffer`, which grows as it has to: the kernel
+    /// knows no message that would be too large.
+    pub(crate) fn take(&self, buffer: &mut Vec<u8>, _largest: usize) -> Took {
         buffer.resize(buffer.len().max(PIECE), 0);
         let read = match self.mode {
             Mode::Message => packets::receive(self.as_fd(), buffer),
@@ -55,9 +56,10 @@ impl Link {
         (self.mode == Mode::Message).then(|| packets::largest(self.as_fd()))
     }
 
-    /// Tells the peer that no more comes.
-    pub(crate) fn finish(&self) {
+    /// Tells the peer that no more comes: was it told? The kernel has all that was given by then.
+    pub(crate) fn finish(&self) -> bool {
         self.socket.shutdown(Shutdown::Write);
+        true
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) use std::process::{Child, Command, Stdio};
 
 /// `/dev/fd/N`.
 pub(crate) const HANDLES_HAVE_PATHS: bool = true;
+/// Files and sockets have owners.
+pub(crate) const PIPES_HAVE_OWNERS: bool = true;
 /// Sockets are this computer's.
 pub(crate) const HAS_REMOTE_CLIENTS: bool = false;
 

@@ -1,6 +1,7 @@
 //! Reads and writes that cannot be waited for together with other things: those of a console, and of the
 //! pipes that other programs made for us, whose handles are not overlapped. A thread sleeps in the call; who
-//! wants the result waits for its event. A call that is left alone goes on, and is the next one's result.
+//! wants the result waits for its event. A call that is left alone goes on, and is the next one's result. Who waits for
+//! many things at once (link.rs) has a thread for the others too.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use windows_sys::Win32::System::IO::CancelSynchronousIo;
 
-use super::ends::Kind;
+use super::ends::{Kind, borrowed};
 use super::handles::duplicate;
+use super::overlapped::{self, Outcome};
 use super::pipe;
 use super::pump::Waiting;
-use super::wake::Event;
+use super::wake::{Event, Wake, wait};
 use crate::os::Ended;
 
 /// How long we try to end a call that nobody waits for any more.
@@ -35,14 +37,28 @@ pub(super) struct Worker {
 impl Worker {
     /// Reads into the buffers that it is given.
     pub(super) fn reader(handle: RawHandle, kind: Kind) -> io::Result<Self> {
-        let file = File::from(duplicate(handle)?);
-        Worker::start(move |buffer| read(&file, kind, buffer))
+        let (file, event, never) = (File::from(duplicate(handle)?), Event::new()?, Wake::new()?);
+        Worker::start(move |buffer| {
+            if kind.is_overlapped() {
+                read_overlapped(|| overlapped::read(borrowed(&file), &event, buffer, &Waiting::for_sink(&never, None)))
+            } else {
+                read(&file, kind, buffer)
+            }
+        })
     }
 
     /// Writes the bytes that it is given.
     pub(super) fn writer(handle: RawHandle, kind: Kind) -> io::Result<Self> {
-        let (file, mut rest) = (File::from(duplicate(handle)?), Vec::new());
-        Worker::start(move |bytes| write(&file, kind, bytes, &mut rest))
+        let (file, event, never) = (File::from(duplicate(handle)?), Event::new()?, Wake::new()?);
+        let mut rest = Vec::new();
+        Worker::start(move |bytes| {
+            if kind.is_overlapped() {
+                let outcome = overlapped::write(borrowed(&file), &event, bytes, &Waiting::for_sink(&never, None));
+                outcome.moved.map_err(overlapped::error)
+            } else {
+                write(&file, kind, bytes, &mut rest)
+            }
+        })
     }
 
     fn start(mut call: impl FnMut(&mut Vec<u8>) -> io::Result<usize> + Send + 'static) -> io::Result<Self> {
@@ -64,25 +80,50 @@ impl Worker {
 
     /// Has the call done with `buffer`, or finishes the one that is under way, into it.
     pub(super) fn run(&mut self, buffer: &mut Vec<u8>, waiting: &Waiting<'_>) -> Result<io::Result<usize>, Ended> {
+        self.begin(buffer);
+        waiting.until(self.ready.as_raw_handle())?;
+        Ok(self.finish(buffer))
+    }
+
+    /// Has a call done with `buffer`, unless one is under way.
+    pub(super) fn begin(&mut self, buffer: &mut Vec<u8>) {
         if !self.under_way {
             self.ready.reset();
             let _ = self.give.send(std::mem::take(buffer));
             self.under_way = true;
         }
-        waiting.until(self.ready.as_raw_handle())?;
+    }
+
+    /// The result of the call that is under way, if it is over.
+    pub(super) fn result(&mut self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        (self.under_way && self.ready.is_set()).then(|| self.finish(buffer))
+    }
+
+    fn finish(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         self.under_way = false;
-        Ok(match self.take.recv() {
-            Ok((returned, result)) => {
-                *buffer = returned;
-                result
-            }
-            Err(_) => Err(io::Error::other("the thread that waits for it has gone")),
-        })
+        let (returned, result) = self.take.recv().map_err(|_| io::Error::other("the thread that waits has gone"))?;
+        *buffer = returned;
+        result
+    }
+
+    /// Waits until the call that is under way is over, but no longer than for `pause`.
+    pub(super) fn wait(&self, pause: Duration) {
+        let _ = wait(&[self.ready.as_raw_handle()], Some(pause));
     }
 
     /// Is a call under way that was left alone?
     pub(super) fn is_under_way(&self) -> bool {
         self.under_way
+    }
+
+    /// What tells that it is over.
+    pub(super) fn under_way(&self) -> Option<RawHandle> {
+        self.under_way.then(|| self.ready.as_raw_handle())
+    }
+
+    /// Is one under way, and not over?
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way && !self.ready.is_set()
     }
 }
 
@@ -95,6 +136,18 @@ impl Drop for Worker {
             // SAFETY: the thread is not joined yet; that it sleeps in no call is a legal answer.
             unsafe { CancelSynchronousIo(self.thread.as_raw_handle()) };
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// As std has it: a peer that has gone is the end, which is nothing.
+fn read_overlapped(mut read: impl FnMut() -> Outcome) -> io::Result<usize> {
+    loop {
+        match read().moved {
+            // Somebody wrote nothing.
+            Ok(0) => {}
+            Err(code) if pipe::says_gone(code) => return Ok(0),
+            moved => return moved.map_err(overlapped::error),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::windows::io::OwnedHandle;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,9 @@ use windows_sys::Win32::System::Pipes::{
     PIPE_UNLIMITED_INSTANCES, WaitNamedPipeW,
 };
 
+use super::call::Call;
 use super::ends::{Kind, borrowed};
+use super::lookout::Watched;
 use super::name::OwnedName;
 use super::overlapped;
 use super::pipe::{self, Make};
@@ -33,7 +35,7 @@ use super::security::Descriptor;
 use super::sink::Sink;
 use super::stream::{Pipe, Stream};
 use super::wake::{Event, Wake};
-use crate::os::{Accepted, Access, Ended, Instances, Mode, OneWay};
+use crate::os::{Accepted, Access, Ended, Instances, Mode, News, OneWay, Wish};
 
 /// While all instances that may be are in use, how often we look whether one is free.
 const BUSY_PAUSE: Duration = Duration::from_millis(15);
@@ -53,6 +55,8 @@ pub(crate) struct Listener {
     in_use: Arc<()>,
     /// The one that the next client gets.
     free: Mutex<Option<OwnedHandle>>,
+    /// The same once somebody waits for that client beside other things.
+    entrance: Mutex<Option<Call<OwnedHandle>>>,
 }
 
 impl Listener {
@@ -83,6 +87,7 @@ impl Listener {
             limited: access.instances.most.is_some(),
             in_use: Arc::default(),
             free: Mutex::default(),
+            entrance: Mutex::default(),
             name,
         };
         let first = listener.instance()?;
@@ -126,6 +131,38 @@ impl Listener {
         }
     }
 
+    /// A client that is there already.
+    ///
+    /// # Errors
+    /// `ResourceBusy` where there cannot be another instance now.
+    pub(crate) fn take_waiting(&self) -> io::Result<Option<Stream>> {
+        let mut entrance = match self.entrance().take() {
+            Some(entrance) => entrance,
+            None => self.open_entrance()?,
+        };
+        match entrance.done().map(|done| done.moved) {
+            None => {
+                *self.entrance() = Some(entrance);
+                Ok(None)
+            }
+            Some(Ok(_) | Err(ERROR_PIPE_CONNECTED | ERROR_NO_DATA)) => {
+                self.hand_out(entrance.handle().try_clone()?).map(Some)
+            }
+            Some(Err(code)) => Err(overlapped::error(code)),
+        }
+    }
+
+    /// Begins to wait for a client beside other things.
+    fn open_entrance(&self) -> io::Result<Call<OwnedHandle>> {
+        let instance = self.free_instance().map_err(|error| match code(&error) {
+            ERROR_PIPE_BUSY => io::ErrorKind::ResourceBusy.into(),
+            _ => error,
+        })?;
+        let mut entrance = Call::new(Arc::new(instance));
+        entrance.connect();
+        Ok(entrance)
+    }
+
     fn hand_out(&self, instance: OwnedHandle) -> io::Result<Stream> {
         let pipe = Pipe::new(instance, Some(Arc::clone(&self.in_use)), self.kind, self.way)?;
         if self.many && !self.limited {
@@ -152,8 +189,31 @@ impl Listener {
         })
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Option<OwnedHandle>> {
+    fn entrance(&self) -> MutexGuard<'_, Option<Call<OwnedHandle>>> {
+        self.entrance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn free(&self) -> MutexGuard<'_, Option<OwnedHandle>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched for Listener {
+    fn begin(&self, _: Wish) {
+        let mut entrance = self.entrance();
+        if entrance.is_none() {
+            *entrance = self.open_entrance().ok();
+        }
+    }
+
+    /// What could not begin is tried again, and then says why.
+    fn news(&self, _: Wish) -> News {
+        let is_shut = self.entrance().as_mut().is_some_and(Call::is_under_way);
+        News { to_take: !is_shut, ..News::default() }
+    }
+
+    fn has_to_be_looked_at(&self) -> bool {
+        false
     }
 }
 

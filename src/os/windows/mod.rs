@@ -1,5 +1,5 @@
 //! Windows: named pipes, overlapped calls, SIDs. The files are those of Unix where the idea is the same;
-//! `pipe`, `overlapped`, `blocking`, `security`, and `command` with `spawn`, `executable` and `quoting` have no
+//! `pipe`, `overlapped`, `call`, `blocking`, `security`, and `command` with `spawn`, `executable` and `quoting` have no
 //! twin there.
 
 #![allow(
@@ -10,7 +10,9 @@
 
 use std::fs::OpenOptions;
 
+mod activation;
 mod blocking;
+mod call;
 mod children;
 mod command;
 mod connector;
@@ -18,8 +20,10 @@ mod ends;
 mod executable;
 mod files;
 mod handles;
-mod hub;
+mod inventory;
+mod link;
 mod listener;
+mod lookout;
 mod name;
 mod overlapped;
 mod people;
@@ -40,6 +44,7 @@ mod wake;
 
 use crate::os::Mode;
 
+pub(crate) use activation::{HandedOver, notify_ready};
 pub(crate) use children::{
     become_command, end_politely, ends_within, exit_code, keep_from_children, prepare_child, raise_handle_limit,
     signal_child, survive_quit, wait_for_end,
@@ -51,8 +56,10 @@ pub(crate) use files::{
     name_from, nameless_file, ordinary_permissions, set_mode, sync_directory, take_file,
 };
 pub(crate) use handles::{HandleId, hand_over, handle_path};
-pub(crate) use hub::{Cutter, HandedOver, Link, Lookout, notify_ready, pipes};
+pub(crate) use inventory::pipes;
+pub(crate) use link::Link;
 pub(crate) use listener::Listener;
+pub(crate) use lookout::Lookout;
 pub(crate) use name::OwnedName;
 pub(crate) use people::{current_user, group_id, user_id, user_name};
 pub(crate) use place::{Place, find_elsewhere, is_pipe};
@@ -63,13 +70,15 @@ pub(crate) use sink::Sink;
 pub(crate) use source::Source;
 pub(crate) use stdio::{is_in_background, stderr_has_room, stdout_was_closed, try_say};
 pub(crate) use steps::{give_all, take_some};
-pub(crate) use stream::{Connection, Stream};
+pub(crate) use stream::{Connection, Cutter, Stream};
 pub(crate) use wake::Wake;
 
 /// There is nothing like `/dev/fd`.
 pub(crate) const HANDLES_HAVE_PATHS: bool = false;
 /// Pipes can be reached from other computers here.
 pub(crate) const HAS_REMOTE_CLIENTS: bool = true;
+/// Whose a pipe is can be asked by its clients only.
+pub(crate) const PIPES_HAVE_OWNERS: bool = false;
 
 /// The mode of a pipe of which the user said nothing, but that messages are wanted. Without them a pipe of
 /// messages is a stream of bytes, as Docker's engine uses it.

@@ -52,7 +52,7 @@ pub(super) fn connect(handle: BorrowedHandle<'_>, event: &Event, waiting: &Waiti
 }
 
 /// A message is no longer than `--max-message`, which is below 2 GiB, and a piece is far shorter.
-fn as_length(length: usize) -> u32 {
+pub(super) fn as_length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 

@@ -14,7 +14,8 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Storage::FileSystem::{CreateFileW, OPEN_EXISTING};
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Pipes::{
-    CreateNamedPipeW, GetNamedPipeInfo, PIPE_READMODE_MESSAGE, PIPE_TYPE_MESSAGE, SetNamedPipeHandleState,
+    CreateNamedPipeW, GetNamedPipeInfo, PIPE_READMODE_MESSAGE, PIPE_TYPE_MESSAGE, PeekNamedPipe,
+    SetNamedPipeHandleState,
 };
 
 use super::security::Descriptor;
@@ -88,6 +89,25 @@ pub(super) fn read_messages(handle: RawHandle) -> io::Result<()> {
     // SAFETY: one u32 is read; the others stay as they are.
     let done = unsafe { SetNamedPipeHandleState(handle, &raw const mode, std::ptr::null(), std::ptr::null()) } != 0;
     if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What a read would not have to wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct There {
+    /// In all.
+    pub(super) bytes: usize,
+    /// Of the first message, or what is left of it.
+    pub(super) of_message: usize,
+}
+
+/// What is there to be read.
+pub(super) fn what_is_there(handle: RawHandle) -> There {
+    let (mut bytes, mut of_message) = (0, 0);
+    // SAFETY: two u32 are written, and nothing is read without a buffer. What is no pipe is an error.
+    let answered =
+        unsafe { PeekNamedPipe(handle, null_mut(), 0, null_mut(), &raw mut bytes, &raw mut of_message) } != 0;
+    let (bytes, of_message) = (bytes as usize, of_message as usize);
+    if answered { There { bytes, of_message } } else { There::default() }
 }
 
 /// Has the other end of a pipe gone? What it wrote before may still be there. False for what is no pipe.

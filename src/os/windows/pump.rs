@@ -23,7 +23,7 @@ use crate::os::{AtEnd, Ended, Flow, Translate, Watch};
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What may come before what is waited for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Waiting<'a> {
     wake: &'a Wake,
     /// Looked at again and again: has its reader gone?
@@ -55,6 +55,11 @@ impl<'a> Waiting<'a> {
     /// And no longer than until `deadline`.
     pub(super) fn no_longer_than(self, deadline: Option<Instant>) -> Self {
         Waiting { deadline, ..self }
+    }
+
+    /// And without a look at the sink: a call on a handle that waits keeps others waiting, a look too.
+    pub(super) fn without_a_look(&self) -> Self {
+        Waiting { looked_at: None, ..self.clone() }
     }
 
     /// Waits for `event`, unless something else comes first. What could not be delivered is not to be taken:

@@ -22,6 +22,9 @@ use crate::os::Ended;
 /// does not say how much: so it is no more than a pipe's buffer.
 const PIECE: usize = pipe::BUFFER_SIZE as usize;
 
+/// A write that has room is done by then. Only one that has none costs it, once.
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// Where bytes go.
 #[derive(Debug)]
 pub(crate) struct Sink {
@@ -100,12 +103,28 @@ impl Sink {
 
     /// Has whoever read there gone?
     pub(super) fn is_abandoned(&self) -> bool {
-        self.kind.may_be_abandoned() && pipe::is_abandoned(self.handle.as_raw_handle())
+        self.looked_at().is_some_and(pipe::is_abandoned)
     }
 
-    /// What has to be looked at again and again to know it; nothing where it cannot happen.
+    /// Can that happen?
+    pub(super) fn may_be_abandoned(&self) -> bool {
+        self.kind.may_be_abandoned()
+    }
+
+    /// What has to be looked at again and again to know it; nothing where it cannot happen, or where a call is
+    /// under way: that one fails then, and Windows would have the look wait for it.
     pub(super) fn looked_at(&self) -> Option<RawHandle> {
-        self.kind.may_be_abandoned().then(|| self.handle.as_raw_handle())
+        (self.may_be_abandoned() && !self.is_busy()).then(|| self.handle.as_raw_handle())
+    }
+
+    /// Is a thread of ours writing to it still?
+    pub(super) fn is_busy(&self) -> bool {
+        self.worker.as_ref().is_some_and(Worker::is_busy)
+    }
+
+    /// What tells that the last of it is done.
+    pub(super) fn under_way(&self) -> Option<RawHandle> {
+        self.worker.as_ref().and_then(Worker::under_way)
     }
 
     /// What says that nobody reads any more.
@@ -148,12 +167,8 @@ impl Sink {
     }
 
     fn write_blocking(&mut self, piece: &[u8], waiting: &Waiting<'_>) -> Result<usize, Ended> {
-        let worker = match &mut self.worker {
-            Some(worker) => worker,
-            None => {
-                self.worker.insert(Worker::writer(self.handle.as_raw_handle(), self.kind).map_err(Ended::WriteFailed)?)
-            }
-        };
+        let worker = self.worker().map_err(Ended::WriteFailed)?;
+        let waiting = &waiting.without_a_look();
         if worker.is_under_way() {
             // One that an earlier session left alone; its result was that session's.
             let _ = worker.run(&mut Vec::new(), waiting)?;
@@ -165,6 +180,32 @@ impl Sink {
         }
     }
 
+    /// Writes a piece of `bytes` without waiting for long: nothing of it where the one before is not done.
+    pub(super) fn write_now(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        match self.kind {
+            Kind::File => return self.as_file().write(piece).map(Some),
+            Kind::Nothing => return Ok(Some(piece.len())),
+            _ => {}
+        }
+        let worker = self.worker()?;
+        if worker.is_under_way() {
+            let Some(before) = worker.result(&mut Vec::new()) else { return Ok(None) };
+            before?;
+        }
+        worker.begin(&mut piece.to_vec());
+        worker.wait(MOMENT);
+        Ok(Some(piece.len()))
+    }
+
+    fn worker(&mut self) -> io::Result<&mut Worker> {
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::writer(self.handle.as_raw_handle(), self.kind)?,
+        };
+        Ok(self.worker.insert(worker))
+    }
+
     /// Lends the handle as a file for one call.
     fn as_file(&self) -> ManuallyDrop<File> {
         // SAFETY: the handle is open as long as this is, and the file is never dropped, so never closes it.
@@ -172,6 +213,6 @@ impl Sink {
     }
 }
 
-fn says_gone(error: &io::Error) -> bool {
+pub(super) fn says_gone(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| pipe::says_gone(code.cast_unsigned()))
 }

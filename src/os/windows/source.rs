@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::sync::Arc;
 
 use windows_sys::Win32::Foundation::ERROR_OPERATION_ABORTED;
@@ -151,34 +151,65 @@ impl Source {
             Kind::Blocking | Kind::Console => self.fill_blocking(waiting),
             Kind::File => {
                 waiting.look()?;
-                let mut buffer = std::mem::take(&mut self.buffer);
-                let read = self.as_file().read(&mut buffer);
-                self.buffer = buffer;
-                self.took(read)
+                let read = self.read_file();
+                self.took(read).map_err(Ended::ReadFailed)
             }
-            Kind::Nothing => self.took(Ok(0)),
+            Kind::Nothing => self.took(Ok(0)).map_err(Ended::ReadFailed),
         }
     }
 
-    fn took(&mut self, read: io::Result<usize>) -> Result<(), Ended> {
-        let read = read.map_err(Ended::ReadFailed)?;
+    /// The same without waiting: false where there may be nothing yet.
+    pub(super) fn fill_now(&mut self) -> io::Result<bool> {
+        self.taken = 0..0;
+        let read = match self.kind {
+            Kind::File => self.read_file(),
+            Kind::Nothing => Ok(0),
+            _ => {
+                let (worker, buffer) = self.worker()?;
+                worker.begin(buffer);
+                let Some(read) = worker.result(buffer) else { return Ok(false) };
+                read
+            }
+        };
+        self.took(read).map(|()| true)
+    }
+
+    /// Is a thread of ours reading it, with nothing yet?
+    pub(super) fn is_busy(&self) -> bool {
+        self.worker.as_ref().is_some_and(Worker::is_busy)
+    }
+
+    /// What tells that it has something.
+    pub(super) fn under_way(&self) -> Option<RawHandle> {
+        self.worker.as_ref().and_then(Worker::under_way)
+    }
+
+    fn read_file(&mut self) -> io::Result<usize> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let read = self.as_file().read(&mut buffer);
+        self.buffer = buffer;
+        read
+    }
+
+    fn took(&mut self, read: io::Result<usize>) -> io::Result<()> {
+        let read = read?;
         self.taken = 0..read;
         self.ended = read == 0;
         Ok(())
     }
 
+    fn worker(&mut self) -> io::Result<(&mut Worker, &mut Vec<u8>)> {
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::reader(self.handle.as_raw_handle(), self.kind)?,
+        };
+        Ok((self.worker.insert(worker), &mut self.buffer))
+    }
+
     fn fill_blocking(&mut self, waiting: &Waiting<'_>) -> Result<(), Ended> {
-        if self.worker.is_none() {
-            let worker = Worker::reader(self.handle.as_raw_handle(), self.kind).map_err(Ended::ReadFailed)?;
-            self.worker = Some(worker);
-        }
-        match &mut self.worker {
-            Some(worker) => {
-                let read = worker.run(&mut self.buffer, waiting)?;
-                self.took(read)
-            }
-            None => self.took(Ok(0)),
-        }
+        let (worker, buffer) = self.worker().map_err(Ended::ReadFailed)?;
+        let read = worker.run(buffer, waiting)?;
+        self.took(read).map_err(Ended::ReadFailed)
     }
 
     /// Reads once, or one message: ERROR_MORE_DATA says that its rest is there already.

@@ -15,6 +15,7 @@ use windows_sys::Win32::Storage::FileSystem::FlushFileBuffers;
 
 use super::command::Stdio;
 use super::ends::{Kind, borrowed};
+use super::link::Link;
 use super::pump::Waiting;
 use super::sink::Sink;
 use super::source::Source;
@@ -102,6 +103,24 @@ impl Stream {
         Err(io::Error::new(io::ErrorKind::Unsupported, "on Windows a pipe is not given away"))
     }
 
+    /// What ends the connection later, whoever has it by then: that is ourselves, whatever COMMAND is told.
+    pub(crate) fn cutter(&self) -> io::Result<Cutter> {
+        Ok(Cutter)
+    }
+
+    /// The connection for a thread that has many.
+    ///
+    /// # Errors
+    /// `Unsupported` for handles of our parent's.
+    pub(crate) fn into_link(self) -> io::Result<Link> {
+        match self {
+            Stream::Pipe(pipe) => Ok(Link::new(pipe)),
+            Stream::Handles { .. } => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "a handle cannot tell its clients apart"))
+            }
+        }
+    }
+
     /// The ends that bytes move through, and what is known of the connection as a whole.
     pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
         match self {
@@ -114,6 +133,15 @@ impl Stream {
             Stream::Handles { receive, send } => (receive.map(Source::owned), send.map(Sink::owned), Connection(None)),
         }
     }
+}
+
+/// Would end a connection that others have.
+#[derive(Debug)]
+pub(crate) struct Cutter;
+
+impl Cutter {
+    /// There are no others.
+    pub(crate) fn cut(self) {}
 }
 
 /// A connection as a whole, of which the two ends each have a half.
@@ -194,6 +222,11 @@ impl Pipe {
     /// Do we serve it?
     fn is_served(&self) -> bool {
         self.instance.is_some()
+    }
+
+    /// How its calls move what they move.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Signalled once the peer has gone.

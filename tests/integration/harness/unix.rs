@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -11,7 +12,7 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Ended, Side, WATCHDOG, until};
+use super::{Ended, Scratch, Side, WATCHDOG, until};
 
 /// A test's pipe address is what it is.
 pub fn address(typed: &OsStr) -> OsString {
@@ -20,6 +21,16 @@ pub fn address(typed: &OsStr) -> OsString {
 
 /// What a client has to say to a server that has messages: nothing, it sees it.
 pub const MESSAGES: &[&str] = &[];
+
+/// A connection of the test's own.
+pub type Plain = UnixStream;
+
+/// A client of the pipe ./NAME, which waits for nothing longer than a test may take.
+pub fn plain_client(scratch: &Scratch, name: &str) -> Plain {
+    let pipe = UnixStream::connect(scratch.path(name)).unwrap();
+    pipe.set_read_timeout(Some(WATCHDOG)).unwrap();
+    pipe
+}
 
 /// Waits for the end of a child, which a watchdog brings about in the end: did it have to?
 pub fn wait(child: &mut Child) -> (ExitStatus, bool) {

@@ -2,11 +2,12 @@
 //! another, and the tests' `./x` is the pipe `x`.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Side, WATCHDOG};
+use super::{Scratch, Side, WATCHDOG};
 
 /// What a test calls `./x` is `x` here.
 pub fn address(typed: &OsStr) -> OsString {
@@ -15,6 +16,23 @@ pub fn address(typed: &OsStr) -> OsString {
 
 /// What a client has to say to a server that has messages: without it they are a stream of bytes to it.
 pub const MESSAGES: &[&str] = &["-m", "message"];
+
+/// A connection of the test's own.
+pub type Plain = File;
+
+/// A client of the pipe NAME, in the ways that its server has.
+pub fn plain_client(_: &Scratch, name: &str) -> Plain {
+    let (path, start) = (format!(r"\\.\pipe\{name}"), Instant::now());
+    let open = |(reads, writes)| File::options().read(reads).write(writes).open(&path);
+    loop {
+        match [(true, true), (true, false), (false, true)].into_iter().find_map(|ways| open(ways).ok()) {
+            Some(opened) => return opened,
+            // All instances have a client, and the next one is not there yet.
+            None => assert!(start.elapsed() < WATCHDOG, "no instance of {path} is free"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// Waits for the end of a child, which is brought about in the end: did it have to be?
 pub fn wait(child: &mut Child) -> (ExitStatus, bool) {

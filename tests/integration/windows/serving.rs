@@ -152,3 +152,24 @@ fn ready_fd_is_a_handle() {
     ended.code(124).says(&["read 10\nthen the end\n"]);
     scratch.pipetool(["serve", "--ready-fd", "99999996", "x"]).run("").code(1).one_line(&["'--ready-fd 99999996'"]);
 }
+
+/// As Windows itself has it of the pipe: only its owner may open it, or with `--peer any` whoever has logged in, who
+/// may not make an instance of it.
+#[test]
+fn only_this_user_may_open_it() {
+    let scratch = Scratch::new();
+    let asked = |options: &[&str]| {
+        let server = scratch.server([options, &["x"]].concat());
+        let told = String::from_utf8(win32(&scratch, &["security", "x"]).run("").ok().out).unwrap();
+        server.end().ok();
+        told
+    };
+    let told = asked(&[]);
+    let user = told.strip_prefix("O:").and_then(|told| told.split_once("D:")).unwrap().0;
+    assert!(user.starts_with("S-1-5-"), "{told}");
+    // Wine keeps GENERIC_ALL as it was said, Windows has FILE_ALL_ACCESS of it.
+    let only = |rights: &str| format!("O:{user}D:P(A;;{rights};;;{user})");
+    assert!(told == only("GA") || told == only("FA"), "{told}");
+    let told = asked(&["--peer", "any"]);
+    assert!([only("GA"), only("FA")].iter().any(|only| told == format!("{only}(A;;0x12019b;;;AU)")), "{told}");
+}
