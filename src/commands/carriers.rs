@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Error, Result};
 
 use super::child_pipes::{ChildPipe, ChildWay, OtherEnd};
-use super::options;
 use super::values::Patience;
 use crate::os::{self, Sink, Source};
 use crate::pipe::{Direction, Manner, PipeAddress, PipeStream, Seek, Waited};
@@ -51,9 +50,8 @@ impl Other {
 
     fn seek(address: &PipeAddress, way: ChildWay, wait: Patience) -> Result<Self> {
         let direction = if way == ChildWay::Reads { Direction::In } else { Direction::Out };
-        let rule = options::default_rule(address);
-        let manner =
-            Manner { direction: Some(direction), guess: None, mode: Some(os::Mode::Byte), rule, buffer_size: None };
+        let mode = Some(os::Mode::Byte);
+        let manner = Manner { direction: Some(direction), guess: None, mode, rule: None, buffer_size: None };
         let name = address.to_string();
         let seek = Seek::new(address, manner).with_context(|| format!("could not connect to '{name}'"))?;
         Ok(Other::Pipe(seek, wait, name))

@@ -9,10 +9,14 @@ use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 
+use shells::SHELLS;
+
 use super::{usage, values};
 use crate::exit::Exit;
 use crate::framing::NAMES;
 use crate::os::{self, FoundPipe, PipeKind};
+
+mod shells;
 
 /// The variable by which a shell asks.
 const VARIABLE: &str = "COMPLETE";
@@ -23,7 +27,7 @@ const FORMS: &[&str] = &["lines", "whole", "base64", "hex"];
 /// Answers a shell that asks, or prints its script. Who does not ask pays for a look into the environment.
 pub(super) fn answer(arguments: &[OsString]) -> Option<Exit> {
     std::env::var_os(VARIABLE)?;
-    let asked = CompleteEnv::with_factory(definition).var(VARIABLE).completer("pipetool");
+    let asked = CompleteEnv::with_factory(definition).var(VARIABLE).completer("pipetool").shells(SHELLS);
     match asked.try_complete(arguments, std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done),
         Ok(false) => None,
@@ -84,8 +88,8 @@ fn as_typed(pipe: FoundPipe) -> String {
     if pipe.kind == PipeKind::Name && !pipe.name.starts_with('-') && leads_there() { pipe.name } else { pipe.path }
 }
 
-/// Can it stand in a command line as it is? bash takes what we offer for typed: a name such as `$(x)`, which
-/// anybody may give to a socket, must not get there.
+/// Can it stand in a command line as it is? Live names are offered without anything typed: those that a shell would
+/// have to quote are better left out.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_alphanumeric() || "@%+,-./_".contains(c))
 }

@@ -24,6 +24,11 @@ impl<'a> Messenger<'a> {
         translator
     }
 
+    /// Can nothing more be made of what it is given?
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.translator.is_stuck()
+    }
+
     /// Messages so far.
     pub(crate) fn count(&self) -> u64 {
         self.translator.count()

@@ -33,7 +33,7 @@ use crate::exit::Exit;
 
 /// The netcat for pipes: create a pipe, find the other side, and move bytes between it and stdin/stdout.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 120, arg_required_else_help = true, disable_help_subcommand = true,
+#[command(version, max_term_width = 120, arg_required_else_help = true,
           after_help = help::short(), after_long_help = help::long())]
 struct Pipetool {
     #[command(subcommand)]

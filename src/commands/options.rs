@@ -173,7 +173,7 @@ impl MeetingOptions {
             guess: stdio::way_of_redirection(),
             // Before a server is bothered that keeps messages apart itself.
             mode: self.mode.or(framed.then_some(Mode::Byte)),
-            rule: self.peer.unwrap_or_else(|| default_rule(&self.pipe)),
+            rule: self.peer,
             buffer_size,
         }
     }
@@ -245,10 +245,4 @@ impl BridgeOptions {
     pub(crate) fn notice(&self, line: impl FnOnce() -> String) {
         self.connection.notice(line);
     }
-}
-
-/// Who may be at the other end of a pipe if the user did not say it: in a place that all users share,
-/// this one; else the permissions decide.
-pub(crate) fn default_rule(pipe: &PipeAddress) -> PeerRule {
-    if pipe.is_shared_name() { PeerRule::same_user() } else { PeerRule::Any }
 }

@@ -85,6 +85,7 @@ impl<'a> Sessions<'a> {
         let has_answers = pipe.direction.receives();
         let ended = bridge(local, pipe, &self.counted(rules), &observer, messages);
         let received = messengers.as_ref().map(|(_, from_peer)| from_peer.count());
+        let is_stuck = messengers.as_ref().is_some_and(|(to_peer, _)| to_peer.is_stuck());
         local.unsent = messengers.filter(|_| rules.keep_open).map(|(to_peer, _)| to_peer.into_unsent());
 
         drop((told_at_death, bar));
@@ -104,6 +105,8 @@ impl<'a> Sessions<'a> {
                 )),
                 _ => Ok(session),
             },
+            // What stdin has is no such messages, for any other peer either.
+            (Err(Failure::Malformed(why)), _) if is_stuck => Err(Fatal(why).into()),
             (Err(failure), _) => Err(in_words(failure, &self.name, local.kind)),
         }
     }
@@ -129,8 +132,9 @@ impl<'a> Sessions<'a> {
             (Mode::Message, _) => Form::Kept,
             (Mode::Byte, Some(framing)) => Form::Framed(framing),
             (Mode::Byte, None) if wanted.is_asked_for() => {
-                let why = format!("'{}' carries bytes: messages need a '--framing'", self.name);
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, why).into());
+                let why = "it carries bytes, in which a '--framing' tells them apart";
+                let why = Error::from(io::Error::new(io::ErrorKind::InvalidInput, why));
+                return Err(why.context(Fatal(format!("could not find messages on '{}'", self.name))));
             }
             (Mode::Byte, None) => return Ok(None),
         };
@@ -190,20 +194,22 @@ pub(crate) fn exit_of(session: &Session) -> Exit {
     }
 }
 
-/// Is a failure one of this process's own ends, with which no other client could be served?
+/// Is it a failure with which no other client could be served?
 pub(crate) fn is_fatal(error: &Error) -> bool {
-    error.downcast_ref::<LocalEnd>().is_some()
+    error.downcast_ref::<Fatal>().is_some()
 }
 
-/// Marks the failures of stdin and stdout.
+/// Marks such failures: those of stdin and stdout, and of what the command line asks for.
 #[derive(Debug)]
-struct LocalEnd(&'static str);
+struct Fatal(String);
 
-impl Display for LocalEnd {
+impl Display for Fatal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
+
+impl std::error::Error for Fatal {}
 
 fn in_words(failure: Failure, pipe: &str, local: LocalKind) -> Error {
     let (input, output) = match local {
@@ -213,13 +219,16 @@ fn in_words(failure: Failure, pipe: &str, local: LocalKind) -> Error {
     match failure {
         Failure::Start(error) => Error::from(error).context(format!("could not serve the connection to '{pipe}'")),
         Failure::Malformed(why) => anyhow!(why),
-        Failure::Stdin(error) => Error::from(error).context(LocalEnd(input)),
-        Failure::Stdout(error) => Error::from(error).context(LocalEnd(output)),
+        Failure::Stdin(error) => Error::from(error).context(Fatal(input.to_owned())),
+        Failure::Stdout(error) => Error::from(error).context(Fatal(output.to_owned())),
         Failure::Send(error) => Error::from(error).context(format!("could not send to '{pipe}'")),
         Failure::Receive(error) => Error::from(error).context(format!("could not receive from '{pipe}'")),
         Failure::Reset => anyhow!(
             "could not deliver everything to '{pipe}': the peer left without reading all of it, or never took us on"
         ),
+        Failure::Undelivered(0) => {
+            anyhow!("could not deliver everything to '{pipe}': the peer reads no more, and there is more on stdin")
+        }
         Failure::Undelivered(bytes) => anyhow!(
             "could not deliver everything to '{pipe}': the peer reads no more, and {bytes} bytes from stdin are lost"
         ),

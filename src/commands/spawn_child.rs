@@ -104,11 +104,13 @@ impl SpawnChild {
         };
         signals.child.store(child.id(), SeqCst);
         self.options.notice(|| format!("started '{}', pid {}", name.display(), child.id()));
-        let id = child.id();
+        let (id, gone) = (child.id(), Arc::clone(&signals.child));
         thread::Builder::new()
             .name("child".into())
             .spawn(move || {
                 os::wait_for_end(id);
+                // From now on signals are ours: somebody may still be waited for on the child's behalf.
+                gone.store(0, SeqCst);
                 over.give();
             })
             .context("could not wait for the child")?;
@@ -236,7 +238,7 @@ impl SpawnChild {
 /// reach it from the terminal anyway.
 #[derive(Clone, Default)]
 struct Signals {
-    /// The child's process ID, 0 before it is there.
+    /// The child's process ID, 0 while there is none.
     child: Arc<AtomicU32>,
 }
 

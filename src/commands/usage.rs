@@ -54,14 +54,24 @@ pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> Exit {
 
 /// What the user may have meant.
 fn tip(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return None };
+    let invalid = error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand));
+    let Some(ContextValue::String(typed)) = invalid else { return None };
+    let is = |subcommand: &str| arguments.get(1).is_some_and(|word| word == subcommand);
     match error.kind() {
+        ErrorKind::UnknownArgument if is("list") => {
+            Some("it shows all pipes that there are; '--json' says more of each")
+        }
+        ErrorKind::UnknownArgument if is("recv") && typed == "-d" => Some("'-D DIR' writes each item into DIR"),
         ErrorKind::UnknownArgument if typed.starts_with('-') => {
             HABITS.iter().find(|(options, _)| options.contains(&typed.as_str())).map(|(_, tip)| *tip)
         }
         ErrorKind::UnknownArgument if arguments.iter().any(|argument| argument == "-x") => {
             Some("'-x' takes no value: '--log FILE' writes to a file")
         }
+        ErrorKind::UnknownArgument if follows_optional(arguments) => {
+            Some("a value of that option comes after a '=', as in '--stats=json'")
+        }
+        ErrorKind::UnknownArgument if is("recv") => Some("'-o FILE' or '-D DIR' says where it goes"),
         ErrorKind::UnknownArgument => Some("a COMMAND comes after '--', and there is one PIPE"),
         ErrorKind::ValueValidation if typed.starts_with("--framing") && arguments.iter().any(|word| word == "recv") => {
             Some("'-f' is the framing; '-o FILE' names the file")
@@ -69,6 +79,7 @@ fn tip(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
         ErrorKind::ValueValidation if typed.starts_with("--framing") && arguments.iter().any(|word| word == "send") => {
             Some("'-f' is the framing; a FILE needs no option")
         }
+        ErrorKind::InvalidSubcommand if typed == "version" => Some("that is '--version'"),
         ErrorKind::InvalidValue if typed.starts_with("--mode") => {
             Some("'-m' is the transmission mode; '--max-clients N' says how many clients there may be at once")
         }
@@ -77,6 +88,12 @@ fn tip(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Does a word follow an option that takes its value after a '=' alone? It was taken for the PIPE then.
+fn follows_optional(arguments: &[OsString]) -> bool {
+    let is_such = |option: &OsString| ["--stats", "-p", "--progress", "--hub"].iter().any(|such| option == such);
+    arguments.windows(2).any(|pair| is_such(&pair[0]) && !pair[1].as_encoded_bytes().starts_with(b"-"))
 }
 
 /// clap's paragraphs (`error: what`, tips, usage, where help is) as one line.

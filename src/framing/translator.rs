@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Decoder, Form, Framing, give_back};
+use super::{Decoder, Form, Framing, Lie, give_back};
 
 /// Makes the bytes of one side into those of the other, message by message.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Translator {
     count: u64,
     enough: Option<u64>,
     strip_bom: bool,
+    /// Is nothing to be made of what is still to come?
+    stuck: bool,
     outgoing: Outgoing,
     /// What every message is shown to.
     seen: VecDeque<Vec<u8>>,
@@ -67,6 +69,7 @@ impl Translator {
             count: 0,
             enough: None,
             strip_bom: false,
+            stuck: false,
             outgoing: Outgoing::default(),
             seen: VecDeque::new(),
             shows: false,
@@ -109,6 +112,12 @@ impl Translator {
     #[must_use]
     pub fn has_enough(&self) -> bool {
         self.enough.is_some_and(|enough| self.count >= enough)
+    }
+
+    /// Did the input turn out to be no such framing? Where its next message would begin cannot be known then.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
     }
 
     /// The greatest message that it takes.
@@ -217,18 +226,23 @@ impl Translator {
             Input::Whole(_) | Input::Kept => return Ok(()),
         };
         while !self.has_enough() {
-            match decoder.next().map_err(|lie| Problem::Input(lie.to_string()))? {
+            match decoder.next().map_err(|lie| self.stick(&lie))? {
                 Some(message) => self.decoded(message, form)?,
                 None => break,
             }
         }
         if at_end
             && !self.has_enough()
-            && let Some(message) = decoder.finish().map_err(|lie| Problem::Input(lie.to_string()))?
+            && let Some(message) = decoder.finish().map_err(|lie| self.stick(&lie))?
         {
             self.decoded(message, form)?;
         }
         Ok(())
+    }
+
+    fn stick(&mut self, lie: &Lie) -> Problem {
+        self.stuck = true;
+        Problem::Input(lie.to_string())
     }
 
     fn decoded(&mut self, text: &[u8], form: Option<Form>) -> Result<(), Problem> {

@@ -75,7 +75,7 @@ impl<'a> Hub<'a> {
     /// What no hub could go on with. A client's trouble is told, and is its own.
     pub(crate) fn run(&mut self) -> Result<(), Failure> {
         loop {
-            self.part()?;
+            self.part();
             let round = self.look().map_err(Failure::Wait)?;
             if round.stdout.closed || !self.write(&round).map_err(Failure::Stdout)? {
                 return Ok(());
@@ -87,11 +87,20 @@ impl<'a> Hub<'a> {
             if round.door {
                 self.welcome().map_err(Failure::Accept)?;
             }
+            self.check_wait()?;
+        }
+    }
+
+    /// Has there been nobody for too long? Who is at the door is somebody.
+    fn check_wait(&self) -> Result<(), Failure> {
+        match self.terms.wait.filter(|_| self.clients.is_empty()) {
+            Some(wait) if self.alone_since.elapsed() >= wait => Err(Failure::NobodyCame(wait)),
+            _ => Ok(()),
         }
     }
 
     /// Lets those go who are done, or whose time is over.
-    fn part(&mut self) -> Result<(), Failure> {
+    fn part(&mut self) {
         let now = Instant::now();
         self.no_room_until = self.no_room_until.filter(|until| *until > now);
         let (totals, is_said) = (self.totals, self.desk.source.is_none() && self.terms.ends_with_stdin());
@@ -108,10 +117,6 @@ impl<'a> Hub<'a> {
             self.forget(number);
         }
         self.crowd = Crowd::of(self.clients.values());
-        match self.terms.wait.filter(|_| self.clients.is_empty()) {
-            Some(wait) if self.alone_since.elapsed() >= wait => Err(Failure::NobodyCame(wait)),
-            _ => Ok(()),
-        }
     }
 
     fn forget(&mut self, number: u64) {

@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::PeerRule;
 use crate::os::Place;
 
 /// What the user typed for a pipe.
@@ -67,8 +68,21 @@ impl PipeAddress {
         }
     }
 
+    /// Who may come as a client, unless the user says otherwise: for a name that all users share this one, for a path
+    /// those whom the permissions let in that its server gave it.
+    pub(super) fn rule_of_clients(&self) -> PeerRule {
+        if self.is_shared_name() { PeerRule::same_user() } else { PeerRule::Any }
+    }
+
+    /// Who may be the server, likewise: where everybody can make a file, its permissions are those of whoever came
+    /// first.
+    pub(super) fn rule_of_servers(&self) -> PeerRule {
+        let is_anybodys = || self.place().is_ok_and(|place| place.is_anybodys() && !place.is_fifo());
+        if self.is_shared_name() || is_anybodys() { PeerRule::same_user() } else { PeerRule::Any }
+    }
+
     /// Is the name in a namespace that all users share? Then only the peer's identity can be trusted.
-    pub(crate) fn is_shared_name(&self) -> bool {
+    fn is_shared_name(&self) -> bool {
         matches!(self, PipeAddress::Name(_) | PipeAddress::Abstract(_) | PipeAddress::Remote { .. })
     }
 }

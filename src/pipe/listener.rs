@@ -11,6 +11,7 @@ use crate::os::{self, Accepted, Access, HandedOver, Instances, Mode, OwnedName, 
 pub(crate) struct Listener {
     inner: os::Listener,
     manner: Manner,
+    rule: PeerRule,
 }
 
 impl Listener {
@@ -26,7 +27,8 @@ impl Listener {
         many: bool,
         name: &OwnedName,
     ) -> io::Result<Self> {
-        let others = manner.rule != PeerRule::same_user();
+        let rule = manner.rule.unwrap_or_else(|| address.rule_of_clients());
+        let others = rule != PeerRule::same_user();
         let instances = Instances { others, buffer_size: manner.buffer_size, ..access.instances };
         let access = Access { instances, ..access };
         Ok(Listener {
@@ -40,6 +42,7 @@ impl Listener {
                 name,
             )?,
             manner,
+            rule,
         })
     }
 
@@ -54,7 +57,8 @@ impl Listener {
         };
         let mode = manner.mode.unwrap_or(Mode::Byte);
         let (inner, what) = os::Listener::inherited(handed, &address.place()?, called, mode)?;
-        Ok((Listener { inner, manner }, what))
+        let rule = manner.rule.unwrap_or_else(|| address.rule_of_clients());
+        Ok((Listener { inner, manner, rule }, what))
     }
 
     /// Is it a FIFO, which all its clients share?
@@ -83,7 +87,7 @@ impl Listener {
                 Accepted::NobodyReads => return Ok(Waited::NobodyReads),
                 Accepted::TimedOut => return Err(nobody_came(wait.unwrap_or_default())),
             };
-            match PipeStream::checked(stream, &self.manner) {
+            match PipeStream::checked(stream, &self.manner, self.rule) {
                 Ok(stream) => return Ok(Waited::Found(stream)),
                 Err(refusal) => refused(refusal),
             }
@@ -96,7 +100,7 @@ impl Listener {
     /// `ResourceBusy` where it has to wait until a file descriptor is free.
     pub(crate) fn take_waiting(&self, refused: impl FnOnce(io::Error)) -> io::Result<Option<PipeStream>> {
         let Some(stream) = self.inner.take_waiting()? else { return Ok(None) };
-        match PipeStream::checked(stream, &self.manner) {
+        match PipeStream::checked(stream, &self.manner, self.rule) {
             Ok(stream) => Ok(Some(stream)),
             Err(refusal) => {
                 refused(refusal);

@@ -12,8 +12,8 @@ pub(crate) struct Manner {
     pub(crate) guess: Option<OneWay>,
     /// Whether the pipe is to keep messages apart, if the user said so.
     pub(crate) mode: Option<Mode>,
-    /// Who may be at the other end.
-    pub(crate) rule: PeerRule,
+    /// Who may be at the other end, if the user said so.
+    pub(crate) rule: Option<PeerRule>,
     /// The kernel's buffers, in bytes.
     pub(crate) buffer_size: Option<usize>,
 }

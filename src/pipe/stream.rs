@@ -43,6 +43,7 @@ pub(crate) struct PipeStream {
 pub(crate) struct Seek {
     connector: Connector,
     manner: Manner,
+    rule: PeerRule,
     pauses: (Duration, Duration),
 }
 
@@ -51,7 +52,8 @@ impl Seek {
     /// anything else is opened that could get their numbers.
     pub(crate) fn new(address: &PipeAddress, manner: Manner) -> io::Result<Self> {
         let connector = Connector::new(address.place()?, manner.mode, manner.way(), manner.fifo_way())?;
-        Ok(Seek { connector, manner, pauses: PAUSES })
+        let rule = manner.rule.unwrap_or_else(|| address.rule_of_servers());
+        Ok(Seek { connector, manner, rule, pauses: PAUSES })
     }
 
     /// Looks less often: for a server that has gone and may be long in coming back.
@@ -65,7 +67,7 @@ impl Seek {
     /// What waiting cannot mend, and `PermissionDenied` for a server that the rule refuses.
     pub(crate) fn attempt(&mut self) -> io::Result<Result<PipeStream, Seen>> {
         match self.connector.attempt()? {
-            Attempt::Connected(stream) => PipeStream::checked(stream, &self.manner).map(Ok),
+            Attempt::Connected(stream) => PipeStream::checked(stream, &self.manner, self.rule).map(Ok),
             Attempt::NotYet(seen) => Ok(Err(seen)),
         }
     }
@@ -123,10 +125,10 @@ pub(crate) struct PipeEnds {
 }
 
 impl PipeStream {
-    /// `stream`, if its peer may talk to us.
-    pub(super) fn checked(stream: Stream, manner: &Manner) -> io::Result<Self> {
+    /// `stream`, if its peer may talk to us by `rule`.
+    pub(super) fn checked(stream: Stream, manner: &Manner, rule: PeerRule) -> io::Result<Self> {
         let peer = stream.peer()?;
-        match (&peer, manner.rule) {
+        match (&peer, rule) {
             (Some(peer), rule) => rule.check(peer)?,
             (None, PeerRule::User(_)) => return Err(nobody_knows()),
             (None, PeerRule::Any) => {}
@@ -194,7 +196,7 @@ pub(crate) fn peer_name(peer: Option<Peer>) -> String {
 }
 
 fn nobody_knows() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "this pipe does not say who is there, so '--peer' cannot be kept to")
+    io::Error::new(io::ErrorKind::InvalidInput, "this pipe does not say who is there ('--peer any' takes anybody)")
 }
 
 fn too_late(wait: Duration, seen: Seen) -> io::Error {

@@ -88,7 +88,8 @@ impl From<wire::Nonsense> for Trouble {
 
 /// The ends of a FIFO or a socket that is a file like others to whoever names it, once somebody is at its other end.
 fn ends_of_pipe(path: &Path, direction: Direction, patience: Option<Duration>) -> Result<PipeEnds, Trouble> {
-    let manner = Manner { direction: Some(direction), guess: None, mode: None, rule: PeerRule::Any, buffer_size: None };
+    let manner =
+        Manner { direction: Some(direction), guess: None, mode: None, rule: Some(PeerRule::Any), buffer_size: None };
     let seek = Seek::new(&PipeAddress::Path(path.to_owned()), manner);
     match seek.and_then(|seek| seek.connect(patience, None, |_| {})) {
         Ok(Waited::Found(pipe)) => Ok(pipe.into_ends(true)),

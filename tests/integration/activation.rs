@@ -195,3 +195,16 @@ fn inheriting(scratch: &Scratch, listener: &UnixListener, arguments: &[&str]) ->
     let socket: std::os::fd::OwnedFd = listener.try_clone().unwrap().into();
     scratch.program("bash", command).env("PIPETOOL", PIPETOOL).stdin(socket).start()
 }
+
+/// Who is in the queue already has come, however short the wait is.
+#[test]
+fn no_wait_at_all_is_time_enough_for_who_is_there() {
+    let scratch = Scratch::new();
+    let queued = r#"[(lambda l, c: (l.bind("x"), l.listen(), c.connect("x"), c.sendall(b"hello\n"), l)[-1])(
+        socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX))]"#;
+    for options in [&["-k"][..], &["-k", "--hub"]] {
+        let command = [&["serve", "-w", "0"], options, &["./x"]].concat();
+        given(&scratch, queued, "", command).run("").code(124).out("hello\n");
+        std::fs::remove_file(scratch.path("x")).unwrap();
+    }
+}

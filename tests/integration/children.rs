@@ -7,8 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{PIPETOOL, Scratch, Side, Starter, noise, until};
-use crate::peers::DOTNET;
+use crate::harness::{PIPETOOL, Scratch, Side, Starter, noise, until, until_steady};
 
 const PYTHON_CHILD: &str = r#"
 import os, sys
@@ -28,10 +27,9 @@ fn shell_child(scratch: &Scratch, script: &str) -> Starter {
 
 /// The exchange of the textbooks: the parent sends the byte 100, the child answers 200.
 #[test]
-fn dotnet_python_and_a_shell_are_children() {
+fn python_and_a_shell_are_children() {
     let scratch = Scratch::new();
-    let children: [&[&str]; 3] = [
-        &["mono", &DOTNET, "child"],
+    let children: [&[&str]; 2] = [
         &["python3", "-c", PYTHON_CHILD],
         &["bash", "-c", "read -rN1 byte <&$1; [ $byte = d ] && printf '\\310' >&$2; cat <&$1", "sh"],
     ];
@@ -39,15 +37,6 @@ fn dotnet_python_and_a_shell_are_children() {
         let ended = child(&scratch, arguments).run([100]).ok();
         assert_eq!(ended.out, [200], "{arguments:?}: {}", ended.err);
     }
-}
-
-#[test]
-fn a_dotnet_parent_starts_us() {
-    let scratch = Scratch::new();
-    let arguments = [DOTNET.as_str(), "parent", PIPETOOL, "connect", "fd:{in},{out}"];
-    let ended = scratch.program("mono", arguments).run([200]).ok();
-    assert_eq!(ended.out, [100]);
-    assert!(ended.err.contains("read 200\nthen -1\n"), "{}", ended.err);
 }
 
 #[test]
@@ -233,6 +222,26 @@ fn signals_go_to_the_child_and_its_end_is_ours() {
     side.prints("passed on");
     side.signal(Signal::SIGTERM);
     side.end().killed_by(Signal::SIGTERM);
+}
+
+/// A server that never comes for what a child has left is waited for no longer than a user likes.
+#[test]
+fn once_the_child_has_ended_signals_are_ours() {
+    let scratch = Scratch::new();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let pipe = format!("a=out:@{}", scratch.path("nobody").display());
+        let side =
+            scratch.pipetool(["spawn-child", "--pipe", &pipe, "--", "sh", "-c", "echo hi >&{a}; echo $$"]).start();
+        side.prints("\n");
+        let us = side.child.id();
+        let is_zombie = |child: &str| fs::read_to_string(format!("/proc/{child}/stat")).unwrap().contains(") Z ");
+        until_steady("its end to be known", || {
+            let children = fs::read_to_string(format!("/proc/{us}/task/{us}/children")).unwrap();
+            children.split_whitespace().all(is_zombie) && crate::harness::is_asleep(us)
+        });
+        side.signal(signal);
+        side.end().killed_by(signal);
+    }
 }
 
 #[test]

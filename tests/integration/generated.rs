@@ -110,16 +110,15 @@ const SHELLS: [(&str, &[&str], &str, &str); 4] = [
     ),
 ];
 
-#[test]
-fn shells_complete_the_name_of_a_live_pipe() {
+/// Somebody types `line` at the prompt of each shell and gets "the answer", which the server of `pipe` gives.
+fn typed_at_each_prompt(pipe: &str, line: &str) {
     for (shell, arguments, file, start) in SHELLS {
         let scratch = Scratch::new();
         fs::write(scratch.path(file), start).unwrap();
         fs::write(scratch.path("answer.txt"), "the answer\n").unwrap();
         let answer = fs::File::open(scratch.path("answer.txt")).unwrap();
-        let _server = scratch.serving(["jobs"], |starter| starter.stdin(answer));
-        // The server of 'jobs' answers who came to 'jo' and TAB, if it became its name.
-        let typed = ["ready> ", r"pipetool connect -d in jo\t\r", "the answer", shell];
+        let _server = scratch.serving([pipe], |starter| starter.stdin(answer));
+        let typed = ["ready> ", line, "the answer", shell];
         let helper = [concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/typist.py")];
         let directory = PIPETOOL.rsplit_once('/').unwrap().0;
         scratch
@@ -131,5 +130,24 @@ fn shells_complete_the_name_of_a_live_pipe() {
             .env("TERM", "xterm")
             .run("")
             .ok();
+        assert!(!scratch.path("pwned").exists(), "{shell}");
     }
+}
+
+/// The server of 'jobs' answers who came to 'jo' and TAB, if it became its name.
+#[test]
+fn shells_complete_the_name_of_a_live_pipe() {
+    typed_at_each_prompt("jobs", r"pipetool connect -d in jo\t\r");
+}
+
+/// A name that anybody may give to a file is one word, and nothing that the shell would run.
+#[test]
+fn shells_quote_a_name_that_would_be_more_than_a_word() {
+    typed_at_each_prompt("./a$(touch pwned)", r"pipetool connect -d in ./a\t\r\r"); // elvish asks once more
+    let scratch = Scratch::new();
+    fs::write(scratch.path("a$(touch pwned)"), "").unwrap();
+    fs::write(scratch.path("a-b"), "").unwrap();
+    // PowerShell quotes nothing, and is not to be had here.
+    let offers = scratch.pipetool(["--", "pipetool", "send", "x", "./a"]).env("COMPLETE", "powershell").run("").ok();
+    assert_eq!(String::from_utf8(offers.out).unwrap().lines().collect::<Vec<_>>(), ["./a-b"]);
 }

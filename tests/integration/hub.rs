@@ -1,6 +1,5 @@
 //! serve -k --hub: who hears what, whole; slow, rude and dead clients; what each option means with many.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -584,7 +583,7 @@ fn a_full_stderr_holds_nobody_up() {
     let client = UnixStream::connect(scratch.path("x")).unwrap();
     (&client).write_all(b"still here\n").unwrap();
     hub.prints("still here\n");
-    let said = fs::File::open(scratch.path("err")).unwrap();
+    let said = std::fs::File::open(scratch.path("err")).unwrap();
     let mut said = BufReader::new(said).lines().map(Result::unwrap);
     // Once there is room, the next line says what is missing.
     drop(client);

@@ -5,8 +5,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use serde_json::Value;
 
+use crate::dotnet::under_both;
 use crate::harness::{PIPETOOL, Scratch, until};
-use crate::peers::dotnet_server;
 use crate::users::as_nobody;
 
 /// What `list --json` says of the test's own directory, and of abstract names that begin with it.
@@ -167,11 +167,12 @@ fn a_name_under_another_tmpdir_is_found() {
 
 #[test]
 fn dotnet_servers_are_listed() {
-    let scratch = Scratch::new();
-    let server = dotnet_server(&scratch, "net", "InOut", &["line"]);
-    let found = the("net", &listed(&scratch));
-    assert_eq!((kind_and_state(&found), &found["pid"]), (("name", "live"), &server.child.id().into()));
-    let client = scratch.pipetool(["connect", "net"]).open_stdin().start();
-    until("the client to be counted", || the("net", &listed(&scratch))["connections"] == 1);
-    drop(client);
+    under_both(|dotnet, scratch| {
+        let server = dotnet.server(&scratch, "net", "InOut", &["line"]);
+        let found = the("net", &listed(&scratch));
+        assert_eq!((kind_and_state(&found), &found["pid"]), (("name", "live"), &server.child.id().into()));
+        let client = scratch.pipetool(["connect", "net"]).open_stdin().start();
+        until("the client to be counted", || the("net", &listed(&scratch))["connections"] == 1);
+        drop(client);
+    });
 }

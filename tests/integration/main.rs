@@ -7,6 +7,7 @@
 //! | commands | -- COMMAND: what the program gets, one or many clients, exit codes |
 //! | ends | every way in which data can end, on both sides (the table above src/bridge.rs) |
 //! | clients | connect -k, --client-timeout: who comes back, and whose time is over |
+//! | equivalents | other tools' commands beside ours, as the README has them |
 //! | fifos | FIFOs, made and found |
 //! | generated | completions/ and man/: fresh, and of use to shells and mandoc; pages.rs makes the pages |
 //! | layout | the map of the code: what lies where, what may know what |
@@ -28,7 +29,8 @@
 //! | ways | what stdin, stdout and a child's pipes may be: all bytes, moved by the kernel where it can |
 //! | volume | much, both ways |
 //! | windows | what Windows alone has, and the likes of tests that need a Unix peer |
-//! | peers | socat, nc, ncat, Python, Node, gpg-agent, .NET: programs that are not ours |
+//! | peers | socat, nc, ncat, Python, Node, gpg-agent: programs that are not ours |
+//! | dotnet | .NET's own pipes, under Mono and under Microsoft's runtime |
 //! | smoke | the first things anybody types |
 //!
 //! On Windows (.ci/windows runs them under Wine) the same tests run. A file that is Unix's alone says so below;
@@ -44,8 +46,12 @@ mod children;
 mod clients;
 #[cfg(unix)] // Unix programs as COMMAND; windows.rs has the same with its own
 mod commands;
+#[cfg(unix)] // no .NET under Wine
+mod dotnet;
 #[cfg(unix)] // sockets as peers, which can end one half alone; windows.rs has Windows' own ends
 mod ends;
+#[cfg(unix)] // tools of Unix
+mod equivalents;
 #[cfg(unix)] // there are none on Windows
 mod fifos;
 #[cfg(unix)] // shells, and what is committed is the same everywhere

@@ -9,10 +9,7 @@ use std::{
 
 use crate::harness::{MESSAGES, Scratch, Starter};
 #[cfg(unix)]
-use crate::{
-    harness::{is_asleep, noise, until},
-    peers::dotnet_server,
-};
+use crate::harness::{is_asleep, noise, until};
 
 /// Every framing that the tests walk over.
 fn framings() -> Vec<&'static str> {
@@ -94,8 +91,8 @@ fn modes_that_do_not_fit_say_which_does() {
         scratch.pipetool(line.split(' ')).run("").code(1).one_line(&[reason]);
     }
     for (line, reason) in [
-        ("connect -n 1 ./bytes", "messages need a '--framing'"),
-        ("connect --stdio hex ./bytes", "messages need a '--framing'"),
+        ("connect -n 1 ./bytes", "a '--framing' tells them apart"),
+        ("connect --stdio hex ./bytes", "a '--framing' tells them apart"),
     ] {
         scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
     }
@@ -239,32 +236,6 @@ fn ssh_agent_answers_every_time() {
     drop(agent);
 }
 
-/// What .NET programs put on a pipe: BitConverter, StreamString, BinaryWriter, StreamWriter.
-#[cfg(unix)] // no .NET under Wine
-#[test]
-fn dotnet_delimits_in_the_same_ways() {
-    let scratch = Scratch::new();
-    for (kind, options, input, expected) in [
-        ("u32le:3", "-f length", "\nhello\nworld\n", "\nhello\nworld\n"),
-        ("u16be:2", "-f u16be --stdio hex", "68006900\n6100\n", "68006900\n6100\n"),
-        ("varint:2", "-f varint", "h\u{e9}\n\n", "h\u{e9}\n\n"),
-        ("line:2", "-f lines", "one\ntwo\n", "one\ntwo\n"),
-        ("bom:2", "-f lines --strip-bom", "one\ntwo\n", "one\ntwo\n"),
-        ("bom:1", "-f lines", "one\n", "\u{feff}one\n"),
-    ] {
-        let count = kind.rsplit(':').next().unwrap();
-        let server = dotnet_server(&scratch, "x", "InOut", &[&format!("echo:{kind}")]);
-        let line = format!("connect -n {count} {options} x");
-        scratch.pipetool(line.split(' ')).run(input).ok().out(expected);
-        server.end().ok();
-    }
-    // Three frames of 0, 5 and 100,000 bytes, there and back.
-    let server = dotnet_server(&scratch, "x", "InOut", &["echo:u32le:3"]);
-    let long = format!("\n12345\n{}\n", "x".repeat(100_000));
-    scratch.pipetool(["connect", "-n", "3", "-f", "length", "x"]).run(&long).ok().out(&long);
-    server.end().ok();
-}
-
 /// Models of protocols with a header: what they call a message goes there and comes back.
 #[cfg(unix)]
 const PYTHON_MODELS: &str = r#"
@@ -372,13 +343,14 @@ fn the_next_client_gets_whole_messages() {
     scratch.pipetool(["connect", "-f", "u8", "./x"]).run("").ok().out("half\n");
 }
 
-#[cfg(unix)] // no .NET under Wine
+/// No other client, and no other server, could be served with it.
 #[test]
-fn a_dotnet_client_of_a_message_pipe_is_told_at_once() {
+fn with_k_a_stdin_that_is_no_such_messages_ends_us() {
     let scratch = Scratch::new();
-    let server = scratch.server(["-m", "message", "x"]);
-    let client = crate::peers::dotnet(&scratch, "client", "x", "InOut", &["read"]).run("").code(1);
-    client.says(&["Protocol wrong type for socket"]);
-    scratch.pipetool(["connect", "x"]).run("hi\n").ok();
-    server.end().ok().out("hi\n");
+    let server = scratch.server(["-k", "-f", "lines", "./x"]);
+    let client = scratch.pipetool(["connect", "-k", "-f", "lines", "--stdio", "netstring", "./x"]);
+    client.run("2:hi,xyz").code(1).one_line(&["'stdin'", "no netstring"]);
+    server.prints("hi\n");
+    scratch.pipetool(["connect", "-k", "--stdio", "hex", "./x"]).run("").code(2).one_line(&["'./x'", "'--framing'"]);
+    server.end_by_the_system();
 }

@@ -18,7 +18,9 @@ pub struct Page {
 }
 
 /// pipetool(1), and a page for each subcommand.
-pub fn pages(mut command: clap::Command) -> Vec<Page> {
+pub fn pages(command: clap::Command) -> Vec<Page> {
+    // `pipetool help serve` is `pipetool serve --help`: no page.
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     let whole = Texts::below(&command);
     let mut names = vec!["pipetool".to_owned()];

@@ -358,13 +358,3 @@ fn a_large_stream_needs_little_memory() {
     scratch.shell("yes | head -c 3000000 | nc -NU y").run("").ok();
     assert!(most(receiver.child.id()) < 12_000);
 }
-
-#[test]
-fn a_dotnet_reader_gets_messages_with_a_length() {
-    let scratch = Scratch::new();
-    fs::write(scratch.path("a"), "hello").unwrap();
-    let server = crate::peers::dotnet_server(&scratch, "x", "InOut", &["echo:u32le:2", "read"]);
-    scratch.pipetool(["send", "x", "-f", "length", "-t", "", "a"]).run("").ok().out("");
-    // The second message is read and sent back whole, or this would not end well.
-    server.end().ok().out("");
-}

@@ -57,6 +57,32 @@ fn a_client_sends_nothing_to_another_users_server() {
     server.end().ok().out("");
 }
 
+/// In /tmp and its like the file's permissions are those of whoever made it first.
+#[test]
+fn where_everybody_makes_files_a_path_is_trusted_no_more_than_a_name() {
+    let scratch = Scratch::new();
+    let squatter = || {
+        let server = as_nobody(&scratch, ["serve", "-v", "--permissions", "666", "./x"]).start();
+        server.says("listening on");
+        server
+    };
+    let server = squatter();
+    let told = &["'./x'", "user nobody (uid 65534)", "--peer"];
+    scratch.pipetool(["connect", "./x"]).run("secret").code(1).one_line(told);
+    server.end().ok().out("");
+    let server = squatter();
+    scratch.pipetool(["send", "./x", "-t", "secret"]).run("").code(1).one_line(told);
+    server.end().ok().out("");
+    let server = squatter();
+    scratch.pipetool(["connect", "--peer", "any", "./x"]).run("hi").ok();
+    server.end().ok().out("hi");
+    // Where they do not, who could make it is trusted.
+    let server = squatter();
+    fs::set_permissions(scratch.path(""), Permissions::from_mode(0o775)).unwrap();
+    scratch.pipetool(["connect", "./x"]).run("hi").ok();
+    server.end().ok().out("hi");
+}
+
 #[test]
 fn those_who_are_asked_in_come_in() {
     let scratch = Scratch::new();

@@ -1,12 +1,12 @@
 // .NET's own named pipes, driven step by step from the command line:
 //
-//   dotnet.exe server|client NAME In|Out|InOut None|CurrentUserOnly STEP...
+//   dotnet.exe server|client NAME In|Out|InOut None|CurrentUserOnly|Message STEP...
 //
 // What happens goes to stderr (so that tests can wait for it), what is received to stdout. Steps:
 // write:TEXT  byte:N (WriteByte)  readbyte (prints it in decimal)  read (to the end)  count (to the end,
 // prints how much)  echo:KIND:N (so many messages, delimited by u32le, u16be, varint, line or bom)  line (waits for one on stdin)  wait (server: Disconnect and wait for the next client)
 using System;
-using System.Collections.Generic;
+using System.Diagnostics;
 using System.IO;
 using System.IO.Pipes;
 using System.Linq;
@@ -25,7 +25,7 @@ static class Program
             // CurrentUserOnly is newer than the reference assembly that mcs compiles with.
             var options = args[3] == "CurrentUserOnly" ? (PipeOptions)0x20000000 : PipeOptions.None;
             using (PipeStream pipe = args[0] == "server"
-                ? Serve(args[1], direction, options)
+                ? Serve(args[1], direction, args[3] == "Message", options)
                 : (PipeStream)Connect(args[1], direction, options))
             {
                 for (var i = 4; i < args.Length; i++) Do(args[i], pipe);
@@ -51,7 +51,43 @@ static class Program
         return 0;
     }
 
-    // mono's Process.Start closes all handles in the child (mono#18100), which .NET's does not: so by libc.
+    static int Parent(string program, string[] arguments)
+    {
+        using (var to = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.Inheritable))
+        using (var from = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.Inheritable))
+        {
+            for (var i = 0; i < arguments.Length; i++)
+                arguments[i] = arguments[i].Replace("{in}", to.GetClientHandleAsString()).Replace("{out}", from.GetClientHandleAsString());
+            var isMono = Type.GetType("Mono.Runtime") != null;
+            var exitCode = isMono ? Spawned(program, arguments, to, from) : Started(program, arguments);
+            to.DisposeLocalCopyOfClientHandle();
+            from.DisposeLocalCopyOfClientHandle();
+            to.WriteByte(100);
+            Console.Error.WriteLine("read " + from.ReadByte());
+            to.Dispose();
+            Console.Error.WriteLine("then " + from.ReadByte());
+            return exitCode();
+        }
+    }
+
+    static Func<int> Started(string program, string[] arguments)
+    {
+        var child = Process.Start(new ProcessStartInfo(program, string.Join(" ", arguments)) { UseShellExecute = false });
+        return () => { child.WaitForExit(); return child.ExitCode; };
+    }
+
+    // mono's Process.Start closes all handles in the child (mono#18100), which .NET's does not: there by libc.
+    static Func<int> Spawned(string program, string[] arguments, params PipeStream[] ours)
+    {
+        const int SetFlags = 2, CloseOnExec = 1;
+        // As .NET does it since 3.0: the server's own ends are not inherited.
+        foreach (var pipe in ours) fcntl(pipe.SafePipeHandle.DangerousGetHandle().ToInt32(), SetFlags, CloseOnExec);
+        var argv = new[] { program }.Concat(arguments).Concat(new string[] { null }).ToArray();
+        int pid, status;
+        if (posix_spawnp(out pid, program, IntPtr.Zero, IntPtr.Zero, argv, new string[] { null }) != 0) return () => 127;
+        return () => { waitpid(pid, out status, 0); return status >> 8; };
+    }
+
     [DllImport("libc")]
     static extern int posix_spawnp(out int pid, string file, IntPtr actions, IntPtr attributes, string[] argv, string[] envp);
 
@@ -61,35 +97,10 @@ static class Program
     [DllImport("libc")]
     static extern int waitpid(int pid, out int status, int options);
 
-    static int Parent(string program, string[] arguments)
+    static NamedPipeServerStream Serve(string name, PipeDirection direction, bool messages, PipeOptions options)
     {
-        const int SetFlags = 2, CloseOnExec = 1;
-        using (var to = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.Inheritable))
-        using (var from = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.Inheritable))
-        {
-            // As .NET does it since 3.0: the server's own ends are not inherited.
-            foreach (PipeStream ours in new PipeStream[] { to, from })
-                fcntl(ours.SafePipeHandle.DangerousGetHandle().ToInt32(), SetFlags, CloseOnExec);
-            var argv = new List<string> { program };
-            foreach (var argument in arguments)
-                argv.Add(argument.Replace("{in}", to.GetClientHandleAsString()).Replace("{out}", from.GetClientHandleAsString()));
-            argv.Add(null);
-            int pid, status;
-            if (posix_spawnp(out pid, program, IntPtr.Zero, IntPtr.Zero, argv.ToArray(), new string[] { null }) != 0) return 127;
-            to.DisposeLocalCopyOfClientHandle();
-            from.DisposeLocalCopyOfClientHandle();
-            to.WriteByte(100);
-            Console.Error.WriteLine("read " + from.ReadByte());
-            to.Dispose();
-            Console.Error.WriteLine("then " + from.ReadByte());
-            waitpid(pid, out status, 0);
-            return status >> 8;
-        }
-    }
-
-    static NamedPipeServerStream Serve(string name, PipeDirection direction, PipeOptions options)
-    {
-        var pipe = new NamedPipeServerStream(name, direction, 1, PipeTransmissionMode.Byte, options);
+        var mode = messages ? PipeTransmissionMode.Message : PipeTransmissionMode.Byte;
+        var pipe = new NamedPipeServerStream(name, direction, 1, mode, options);
         Console.Error.WriteLine("listening");
         pipe.WaitForConnection();
         Console.Error.WriteLine("connected");

@@ -16,7 +16,7 @@ use crate::progress::Meter;
 use crate::{exit, stderr};
 
 /// How long all clients wait for a stderr that is full, once.
-const A_MOMENT: Duration = Duration::from_millis(100);
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Puts what happens into words.
 pub(super) struct Teller<'a> {

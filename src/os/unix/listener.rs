@@ -1,9 +1,7 @@
 //! A pipe that we serve: a socket under a name, or a FIFO, private before anybody can reach it.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +10,8 @@ use interprocess::local_socket::{
     GenericFilePath, GenericNamespaced, Listener as LocalListener, ListenerOptions, prelude::*,
 };
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FchmodatFlags, Mode as Bits, fchmodat};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
@@ -21,7 +21,7 @@ use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::packets;
 use super::place::Place;
-use super::pump::{CLOSED, poll};
+use super::poll::{CLOSED, poll};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::wake::Wake;
@@ -259,6 +259,27 @@ impl Access {
             let group = rustix::process::Gid::from_raw(group);
             rustix::fs::chownat(rustix::fs::CWD, path, None, Some(group), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(self.permissions.unwrap_or(PRIVATE)))
+        let bits = Bits::from_bits_truncate(self.permissions.unwrap_or(PRIVATE) as libc::mode_t);
+        Ok(fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    /// Who may write to the directory may have put it in our socket's place.
+    #[test]
+    fn permissions_are_not_given_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (victim, link) = (directory.path().join("victim"), directory.path().join("link"));
+        fs::write(&victim, "").unwrap();
+        symlink(&victim, &link).unwrap();
+        let before = fs::metadata(&victim).unwrap().mode();
+        Access { permissions: Some(0o666), ..Access::default() }.apply(&link).unwrap_err();
+        assert_eq!(fs::metadata(&victim).unwrap().mode(), before);
     }
 }

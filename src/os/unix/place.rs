@@ -2,14 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::net::SocketAddrUnix;
 
 use super::procfs;
+use crate::os::directory_of;
 
 /// The longest path of a socket in bytes: `sun_path` less its NUL (unix(7)), which is .NET's limit too.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -90,6 +92,12 @@ impl Place {
         matches!(self, Place::Fifo(_)) || self.file().is_some_and(super::fifo::is_at)
     }
 
+    /// Is it a file in a directory in which everybody can make one, such as /tmp?
+    pub(crate) fn is_anybodys(&self) -> bool {
+        let others_write = |found: &fs::Metadata| found.permissions().mode() & 0o002 != 0;
+        self.file().is_some_and(|path| fs::metadata(directory_of(path)).is_ok_and(|found| others_write(&found)))
+    }
+
     /// The address as the kernel takes it.
     pub(super) fn socket_address(&self) -> io::Result<SocketAddrUnix> {
         Ok(match self {
@@ -149,7 +157,7 @@ pub(crate) fn find_elsewhere(name: &OsStr, place: &Place) -> Option<PathBuf> {
 
 /// A socket of this user's or of root's: nobody should be sent to somebody else's.
 fn is_trusted_socket(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| {
+    fs::metadata(path).is_ok_and(|found| {
         found.file_type().is_socket() && (found.uid() == 0 || found.uid() == super::people::current_user())
     })
 }
