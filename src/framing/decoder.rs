@@ -53,12 +53,18 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Gives back what a large message took of memory. For those who have many of these: asked for anew with every
+    /// message, it would cost more than it is worth.
+    pub fn give_back(&mut self) {
+        self.make_room();
+        give_back(&mut self.buffer);
+    }
+
     /// Forgets the messages that were taken out.
     fn make_room(&mut self) {
         self.buffer.drain(..self.start);
         self.before += self.start as u64;
         self.start = 0;
-        give_back(&mut self.buffer);
     }
 
     /// The next whole message, if there is one.
@@ -79,14 +85,11 @@ impl Decoder {
             Framing::Netstring => self.netstring()?,
             Framing::ContentLength => self.after_header()?,
         };
-        let Some((from, to, end)) = frame else {
-            // Who is silent from now on is not to keep what a large one took.
-            self.make_room();
-            return Ok(None);
-        };
-        self.start = end;
-        self.searched = 0;
-        Ok(Some(&self.buffer[from..to]))
+        Ok(frame.map(|(from, to, end)| {
+            self.start = end;
+            self.searched = 0;
+            &self.buffer[from..to]
+        }))
     }
 
     /// What the end of the stream leaves. A last line, or a last text before a zero byte, may be without
@@ -293,6 +296,7 @@ mod tests {
         decoder.push(b"\nbegun");
         assert_eq!(decoder.next().unwrap().map(<[u8]>::len), Some(30 << 20));
         assert_eq!(decoder.next().unwrap(), None);
+        decoder.give_back();
         assert!(decoder.buffer.capacity() <= 2 << 20, "{}", decoder.buffer.capacity());
         decoder.push(b"\n");
         assert_eq!(decoder.next().unwrap(), Some(&b"begun"[..]));

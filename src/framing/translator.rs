@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Decoder, Form, Framing, Lie, give_back};
+use super::{Decoder, Form, Framing, Lie};
 
 /// Makes the bytes of one side into those of the other, message by message.
 #[derive(Debug)]
@@ -202,7 +202,6 @@ impl Translator {
         if outgoing.ends.is_empty() {
             *outgoing = Outgoing { bytes: std::mem::take(&mut outgoing.bytes), ..Outgoing::default() };
             outgoing.bytes.clear();
-            give_back(&mut outgoing.bytes);
         }
     }
 

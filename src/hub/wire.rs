@@ -99,6 +99,8 @@ impl Reader {
                 while let Some(message) = decoder.next().map_err(|lie| lie.to_string())? {
                     each(without_bom(message, &mut self.strips_bom))?;
                 }
+                // Who says nothing more for hours is one of many.
+                decoder.give_back();
                 Ok(())
             }
             Input::Whole(all) if all.len() + bytes.len() > self.largest => Err(too_large(self.largest)),
