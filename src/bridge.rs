@@ -1,31 +1,32 @@
-//! The bridge: two pumps between this process's stdin and stdout and the pipe, and every end of data.
+//! The bridge: two flows between this process's stdin and stdout and the pipe, and every end of data.
 //!
 //! Who notices an end, and who passes it on (DESIGN section 5; each line has its test in
 //! tests/integration/ends.rs):
 //!
 //! | what ends | noticed by | then |
 //! | --- | --- | --- |
-//! | stdin | `to_peer`: `SourceEnded` | it finishes the sending half; we go on receiving |
-//! | the peer sends no more | `from_peer`: `SourceEnded` | it finishes stdout; we go on sending, unless stdin is a terminal and the peer had said something: then the conversation is over |
-//! | the peer reads no more | `to_peer`: `SinkClosed` (EPIPE) | stdin is let go; we go on receiving |
-//! | the peer has gone | `to_peer`: `SinkClosed` (POLLHUP), then `from_peer`: `SourceEnded` | what came is written, then we leave, even if stdin still blocks |
-//! | the peer left without reading all | ECONNRESET in either pump, once | what came is written, then we fail |
-//! | nobody reads our stdout | `from_peer`: `SinkClosed` (POLLERR) | the session is over at once; a COMMAND may go on talking |
-//! | time: `-q`, `-i` | the bridge, waiting for its pumps | the wake signal ends them |
+//! | stdin | to the peer: `SourceEnded` | it finishes the sending half; we go on receiving |
+//! | the peer sends no more | from it: `SourceEnded` | it finishes stdout; we go on sending, unless stdin is a terminal and the peer had said something: then the conversation is over |
+//! | the peer reads no more | to the peer: `SinkClosed` (EPIPE) | stdin is let go; we go on receiving |
+//! | the peer has gone | to the peer: `SinkClosed` (POLLHUP), then from it: `SourceEnded` | what came is written, then we leave, even if stdin still blocks |
+//! | the peer left without reading all | ECONNRESET in either flow, once | what came is written, then we fail |
+//! | nobody reads our stdout | from it: `SinkClosed` (POLLERR) | the session is over at once; a COMMAND may go on talking |
+//! | time: `-q`, `-i` | the bridge, waiting for its flows | the wake signal ends them |
 //! | stdin, and the peer cannot be told (Windows' pipes) | the bridge: the peer has taken all, and is silent for a second | the session is over |
 //!
-//! Deadlines are kept here and not in the pumps: "no byte either way" and "so long after the other
-//! direction's end" are facts that neither pump knows alone.
+//! Deadlines are kept here and not in the pump: "no byte either way" and "so long after the other
+//! direction's end" are facts that neither flow knows alone.
 
 use std::io;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use conduct::{Conduct, Way};
+use conduct::Conduct;
 
 use crate::framing::Translator;
-use crate::os::{Ended, Show, Sink, Source, Translate, Wake, Watch, pump, pump_messages};
+use crate::os::{Ended, Flow, OneWay, Show, Sink, Source, Translate, Wake, Watch, pump, share_threads};
 use crate::pipe::PipeEnds;
 use crate::progress::Meter;
 
@@ -90,7 +91,8 @@ pub(crate) enum Failure {
     Malformed(String),
     /// The peer left without reading all it was sent, or never took us on.
     Reset,
-    /// The peer reads no more, and so many bytes that were taken from stdin were not delivered.
+    /// The peer reads no more, and so many bytes that were taken from stdin were not delivered, or (none) are there to
+    /// be taken.
     Undelivered(usize),
 }
 
@@ -154,60 +156,63 @@ pub(crate) fn bridge(
     messages: Option<Messages<'_>>,
 ) -> Result<Session, Failure> {
     let PipeEnds { source: mut from_pipe, sink: mut to_pipe, connection, direction, .. } = pipe;
-    let (mut to_peer_messages, mut from_peer_messages) = messages.map(|both| (both.to_peer, both.from_peer)).unzip();
+    let (to_peer_messages, from_peer_messages) = match messages {
+        Some(Messages { to_peer, from_peer }) => (Some(to_peer as _), Some(from_peer as _)),
+        None => (None, None),
+    };
     let wake = Wake::new().map_err(Failure::Start)?;
-    let (tell, hear) = channel();
     let mut conduct = Conduct::new(rules, seen.meter, local.kind, &connection);
-    let (session, lost) = thread::scope(|scope| {
-        let mut sending = None;
-        if direction.sends() {
-            let (source, sink, tell, wake) = (&mut local.source, &mut to_pipe, tell.clone(), &wake);
-            let count = |bytes| seen.meter.add_sent(bytes);
-            let translator = &mut to_peer_messages;
-            let to_peer = move || {
-                let watch = Watch { count: &count, show: seen.sent };
-                let ended = run(source, sink, wake, watch, translator);
-                let lost = source.as_ref().map_or(0, |source| source.undelivered().len())
-                    + translator.as_ref().map_or(0, |translator| translator.undelivered());
-                pass_on_end_of_stdin(&ended, source, sink, rules);
-                report(&tell, Way::ToPeer, ended);
-                lost
-            };
-            match thread::Builder::new().spawn_scoped(scope, to_peer) {
-                Ok(started) => sending = Some(started),
-                Err(error) => return (Err(Failure::Start(error)), 0),
-            }
+    let (sent, received) = (|bytes| seen.meter.add_sent(bytes), |bytes| seen.meter.add_received(bytes));
+    let to_peer = direction.sends().then_some(Flow {
+        goes: OneWay::Out,
+        source: &mut local.source,
+        sink: &mut to_pipe,
+        watch: Watch { count: &sent, show: seen.sent },
+        translator: to_peer_messages,
+    });
+    let from_peer = direction.receives().then_some(Flow {
+        goes: OneWay::In,
+        source: &mut from_pipe,
+        sink: &mut local.sink,
+        watch: Watch { count: &received, show: seen.received },
+        translator: from_peer_messages,
+    });
+    let flows = to_peer.into_iter().chain(from_peer).collect();
+    let lost = Mutex::new(None);
+    let (tell, hear) = channel();
+    let at_end = |flow: Flow<'_>, ended: Ended| {
+        let goes = flow.goes;
+        if goes == OneWay::Out {
+            *lost.lock().unwrap_or_else(PoisonError::into_inner) = loss(&flow, &ended);
         }
-        if direction.receives() {
-            let (source, sink, tell, wake) = (&mut from_pipe, &mut local.sink, tell.clone(), &wake);
-            let count = |bytes| seen.meter.add_received(bytes);
-            let translator = &mut from_peer_messages;
-            let from_peer = move || {
-                let watch = Watch { count: &count, show: seen.received };
-                let ended = run(source, sink, wake, watch, translator);
-                pass_on_end_of_peer(&ended, source, sink, rules);
-                report(&tell, Way::FromPeer, ended);
-            };
-            if let Err(error) = thread::Builder::new().spawn_scoped(scope, from_peer) {
+        pass_on(flow, &ended, rules);
+        // Nobody listens any more when the session was over first.
+        let _ = tell.send((goes, ended));
+    };
+    let session = thread::scope(|scope| {
+        for flows in share_threads(flows) {
+            let started = thread::Builder::new().spawn_scoped(scope, || pump(flows, &wake, &at_end));
+            if let Err(error) = started {
                 wake.give();
-                return (Err(Failure::Start(error)), 0);
+                return Err(Failure::Start(error));
             }
         }
         let session = conduct.until_over(direction, &hear);
         wake.give();
-        (session, sending.and_then(|sending| sending.join().ok()).unwrap_or(0))
+        session
     });
+    let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
     if session.is_err() {
         // What the peer sent may not have arrived where it should: it has to learn that.
         connection.leave_abruptly();
     }
     // Leave before anything is said about it.
     drop((from_pipe, to_pipe, connection));
-    match session? {
-        Session::Over | Session::QuitAfter if lost > 0 && !rules.keep_open && !rules.forgives_loss => {
-            Err(Failure::Undelivered(lost))
+    match (session?, lost) {
+        (Session::Over | Session::QuitAfter, Some(bytes)) if !rules.keep_open && !rules.forgives_loss => {
+            Err(Failure::Undelivered(bytes))
         }
-        session => Ok(session),
+        (session, _) => Ok(session),
     }
 }
 
@@ -221,53 +226,41 @@ pub(crate) enum CarryFailure {
 }
 
 /// Moves all bytes from `source` to `sink`, and ends both: a sink that is closed is no failure.
-pub(crate) fn carry(mut source: Source, mut sink: Sink) -> Result<(), CarryFailure> {
+pub(crate) fn carry(source: Source, sink: Sink) -> Result<(), CarryFailure> {
     let wake = Wake::new().map_err(CarryFailure::Read)?;
-    let ended = pump(&mut source, &mut sink, &wake, Watch { count: &|_| {}, show: None });
-    source.close();
-    sink.finish();
-    match ended {
+    let (mut source, mut sink) = (Some(source), Some(sink));
+    let watch = Watch { count: &|_| {}, show: None };
+    let flow = Flow { goes: OneWay::Out, source: &mut source, sink: &mut sink, watch, translator: None };
+    let (tell, hear) = channel();
+    pump(vec![flow], &wake, &|_, ended| drop(tell.send(ended)));
+    source.into_iter().for_each(Source::close);
+    sink.into_iter().for_each(Sink::finish);
+    match hear.recv().unwrap_or(Ended::Woken) {
         Ended::ReadFailed(error) => Err(CarryFailure::Read(error)),
         Ended::WriteFailed(error) => Err(CarryFailure::Write(error)),
         Ended::SourceEnded | Ended::SinkClosed | Ended::Woken | Ended::Enough | Ended::Malformed(_) => Ok(()),
     }
 }
 
-/// An end that is missing has ended.
-fn run(
-    source: &mut Option<Source>,
-    sink: &mut Option<Sink>,
-    wake: &Wake,
-    watch: Watch<'_>,
-    translator: &mut Option<&mut dyn Translate>,
-) -> Ended {
-    match (source, sink) {
-        (Some(source), Some(sink)) => match translator {
-            Some(translator) => pump_messages(source, sink, wake, watch, *translator),
-            None => pump(source, sink, wake, watch),
-        },
-        (None, _) => Ended::SourceEnded,
-        (_, None) => Ended::SinkClosed,
-    }
-}
-
-fn report(tell: &Sender<(Way, Ended)>, way: Way, ended: Ended) {
-    // Nobody listens any more when the session was over first.
-    let _ = tell.send((way, ended));
-}
-
-fn pass_on_end_of_stdin(ended: &Ended, stdin: &mut Option<Source>, pipe: &mut Option<Sink>, rules: &Rules) {
-    match ended {
-        Ended::SourceEnded if rules.finish == Finish::Auto => pipe.take().into_iter().for_each(Sink::finish),
-        Ended::SinkClosed if !rules.keep_open => stdin.take().into_iter().for_each(Source::close),
+/// Tells the other side of a flow that it has ended.
+fn pass_on(flow: Flow<'_>, ended: &Ended, rules: &Rules) {
+    let Flow { source, sink, .. } = flow;
+    let finish = |sink: &mut Option<Sink>| sink.take().into_iter().for_each(Sink::finish);
+    let close = |source: &mut Option<Source>| source.take().into_iter().for_each(Source::close);
+    match (flow.goes, ended) {
+        (OneWay::Out, Ended::SourceEnded) if rules.finish == Finish::Auto => finish(sink),
+        (OneWay::Out, Ended::SinkClosed) if !rules.keep_open => close(source),
+        (OneWay::In, Ended::SourceEnded | Ended::Enough) if !rules.keep_open => finish(sink),
+        (OneWay::In, Ended::SinkClosed) => close(source),
         _ => {}
     }
 }
 
-fn pass_on_end_of_peer(ended: &Ended, pipe: &mut Option<Source>, stdout: &mut Option<Sink>, rules: &Rules) {
-    match ended {
-        Ended::SourceEnded | Ended::Enough if !rules.keep_open => stdout.take().into_iter().for_each(Sink::finish),
-        Ended::SinkClosed => pipe.take().into_iter().for_each(Source::close),
-        _ => {}
-    }
+/// How many bytes were taken and have not arrived, if it is a loss. It is one too if none were, and a peer that reads no
+/// more could have had some: whether we had come to take them is chance.
+fn loss(flow: &Flow<'_>, ended: &Ended) -> Option<usize> {
+    let taken = flow.source.as_ref().map_or(0, |source| source.undelivered().len())
+        + flow.translator.as_ref().map_or(0, |translator| translator.undelivered());
+    let has_more = || flow.source.as_ref().is_some_and(Source::has_more);
+    (taken > 0 || matches!(ended, Ended::SinkClosed) && has_more()).then_some(taken)
 }

@@ -4,7 +4,7 @@
 //!
 //! 1. `commands` parses the command line (one file per subcommand) and opens the two sides;
 //! 2. `pipe` knows pipe addresses, who may be at the other end, and how to listen and to connect;
-//! 3. `bridge` runs two pumps, stdin to the peer and the peer to stdout, and owns every end of data;
+//! 3. `bridge` has two flows, stdin to the peer and the peer to stdout, and owns every end of data;
 //! 4. `os` moves the bytes: what differs between systems lives there, and so does all `unsafe`;
 //! 5. `exit` says how it went, as an exit code, and `stderr` in one line.
 //!

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use console::{Term, measure_text_width};
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
+use crate::os;
+
 /// What is over sooner needs no bar.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
 /// How often the bar looks at the counter.
@@ -156,10 +158,16 @@ impl Bar {
                     return;
                 }
                 let bar = ProgressBar::with_draw_target(None, target());
+                // As a job in the background it stays out of the way of what is typed there.
+                let is_seen = || when == When::Always || !os::is_in_background();
                 *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
                 loop {
                     let is_over = hear.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout);
-                    update(&bar, &meter, &subject, is_over);
+                    if is_seen() {
+                        update(&bar, &meter, &subject, is_over);
+                    } else if is_over {
+                        bar.set_draw_target(ProgressDrawTarget::hidden());
+                    }
                     if is_over {
                         break;
                     }

@@ -1,4 +1,4 @@
-//! Who waits for the two pumps, and decides what their ends mean.
+//! Who waits for the two flows, and decides what their ends mean.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -6,16 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Failure, Finish, LocalKind, Rules, Session};
-use crate::os::{Connection, Ended};
+use crate::os::{Connection, Ended, OneWay};
 use crate::pipe::Direction;
 use crate::progress::Meter;
-
-/// The two directions.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Way {
-    ToPeer,
-    FromPeer,
-}
 
 /// What is known of a session so far.
 pub(super) struct Conduct<'a> {
@@ -51,7 +44,7 @@ impl<'a> Conduct<'a> {
     pub(super) fn until_over(
         &mut self,
         direction: Direction,
-        hear: &Receiver<(Way, Ended)>,
+        hear: &Receiver<(OneWay, Ended)>,
     ) -> Result<Session, Failure> {
         let mut running = usize::from(direction.sends()) + usize::from(direction.receives());
         while running > 0 {
@@ -94,42 +87,42 @@ impl<'a> Conduct<'a> {
         }
     }
 
-    fn next_end(&self, hear: &Receiver<(Way, Ended)>) -> Result<(Way, Ended), RecvTimeoutError> {
+    fn next_end(&self, hear: &Receiver<(OneWay, Ended)>) -> Result<(OneWay, Ended), RecvTimeoutError> {
         match self.quit_at.into_iter().chain(self.over_at).chain(self.idle_at()).chain(self.silent_at()).min() {
             Some(deadline) => hear.recv_timeout(deadline.saturating_duration_since(Instant::now())),
             None => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
-    /// A pump has ended: is the session over?
-    fn ended(&mut self, way: Way, ended: Ended) -> Result<Option<Session>, Failure> {
+    /// A flow has ended: is the session over?
+    fn ended(&mut self, way: OneWay, ended: Ended) -> Result<Option<Session>, Failure> {
         match (way, ended) {
             (_, Ended::Malformed(why)) => return Err(Failure::Malformed(why)),
             // A COMMAND has to answer yet.
             (_, Ended::Enough) if self.local == LocalKind::Command => {}
             (_, Ended::Enough) => return Ok(Some(Session::Over)),
-            (Way::ToPeer, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
-            (Way::FromPeer, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
-            (Way::ToPeer, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,
-            (Way::FromPeer, Ended::ReadFailed(error)) if is_reset(&error) => self.was_reset = true,
-            (Way::ToPeer, Ended::WriteFailed(error)) => return Err(Failure::Send(error)),
-            (Way::FromPeer, Ended::ReadFailed(error)) => return Err(Failure::Receive(error)),
-            (Way::FromPeer, Ended::SinkClosed) if self.local != LocalKind::Command => {
+            (OneWay::Out, Ended::ReadFailed(error)) => return Err(Failure::Stdin(error)),
+            (OneWay::In, Ended::WriteFailed(error)) => return Err(Failure::Stdout(error)),
+            (OneWay::Out, Ended::WriteFailed(error)) if is_reset(&error) => self.was_reset = true,
+            (OneWay::In, Ended::ReadFailed(error)) if is_reset(&error) => self.was_reset = true,
+            (OneWay::Out, Ended::WriteFailed(error)) => return Err(Failure::Send(error)),
+            (OneWay::In, Ended::ReadFailed(error)) => return Err(Failure::Receive(error)),
+            (OneWay::In, Ended::SinkClosed) if self.local != LocalKind::Command => {
                 return Ok(Some(Session::StdoutClosed));
             }
             // It reads no more, or has gone, or has left without reading: the kernel noted which.
-            (Way::ToPeer, Ended::SinkClosed) => match self.connection.take_error() {
+            (OneWay::Out, Ended::SinkClosed) => match self.connection.take_error() {
                 Err(error) if is_reset(&error) => self.was_reset = true,
                 _ => {}
             },
-            (Way::FromPeer, Ended::SourceEnded) => {
+            (OneWay::In, Ended::SourceEnded) => {
                 self.was_reset |= self.connection.take_error().is_err_and(|error| is_reset(&error));
                 self.begin_to_quit();
                 if self.local == LocalKind::Terminal && self.meter.received() > 0 {
                     return Ok(Some(Session::Over));
                 }
             }
-            (Way::ToPeer, Ended::SourceEnded) => {
+            (OneWay::Out, Ended::SourceEnded) => {
                 self.all_sent = true;
                 self.silent_since = Some(Instant::now());
                 self.begin_to_quit();

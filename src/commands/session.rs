@@ -226,6 +226,9 @@ fn in_words(failure: Failure, pipe: &str, local: LocalKind) -> Error {
         Failure::Reset => anyhow!(
             "could not deliver everything to '{pipe}': the peer left without reading all of it, or never took us on"
         ),
+        Failure::Undelivered(0) => {
+            anyhow!("could not deliver everything to '{pipe}': the peer reads no more, and there is more on stdin")
+        }
         Failure::Undelivered(bytes) => anyhow!(
             "could not deliver everything to '{pipe}': the peer reads no more, and {bytes} bytes from stdin are lost"
         ),

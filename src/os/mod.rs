@@ -58,6 +58,7 @@ pub(crate) use imp::{
     hand_over,            // gives such handles to a child, and nothing else
     handle_path,          // the path by which a child can open one
     hands_files,          // can files be given and taken here?
+    is_in_background,     // is the terminal on stderr somebody else's just now?
     is_ordinary_name,     // is a file of that name in its directory, and nothing else?
     is_pipe,              // is a file a socket or a FIFO?
     is_sparse,            // does a file have holes?
@@ -73,10 +74,10 @@ pub(crate) use imp::{
     pipes,                // all named pipes that there are
     prepare_child,        // what a child has to have of its own
     private,              // a file that only the user may open
-    pump,                 // moves bytes until something ends it
-    pump_messages,        // moves messages likewise
+    pump,                 // moves bytes and messages until something ends it
     raise_handle_limit,   // room for many clients
     set_mode,             // gives a file such bits
+    share_threads,        // which flows can be moved by one thread
     signal_child,         // passes a signal on
     stderr_has_room,      // can a line go there soon?
     stdout_was_closed,    // had we no stdout when we started?
@@ -158,10 +159,25 @@ pub(crate) type Show<'a> = dyn Fn(&[u8]) + Sync + 'a;
 #[derive(Clone, Copy)]
 pub(crate) struct Watch<'a> {
     /// How many, piece by piece.
-    pub(crate) count: &'a dyn Fn(usize),
+    pub(crate) count: &'a (dyn Fn(usize) + Sync),
     /// Which: with this they have to pass through our memory.
     pub(crate) show: Option<&'a Show<'a>>,
 }
+
+/// What is to be moved one way.
+pub(crate) struct Flow<'a> {
+    /// Which of the two.
+    pub(crate) goes: OneWay,
+    /// An end that is missing has ended.
+    pub(crate) source: &'a mut Option<Source>,
+    pub(crate) sink: &'a mut Option<Sink>,
+    pub(crate) watch: Watch<'a>,
+    /// Makes messages of it, where that is wanted.
+    pub(crate) translator: Option<&'a mut dyn Translate>,
+}
+
+/// Is given a flow back that has ended.
+pub(crate) type AtEnd<'a> = dyn Fn(Flow<'_>, Ended) + Sync + 'a;
 
 /// Makes what a pump takes into what it delivers, where that is messages.
 pub(crate) trait Translate: Send {

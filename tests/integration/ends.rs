@@ -485,3 +485,21 @@ assert child.wait() == 124
 "#;
     scratch.program("python3", ["-c", script]).env("PIPETOOL", crate::harness::PIPETOOL).run("").ok();
 }
+
+/// Nothing was taken, and nothing will be: whether we had come to take it would be chance.
+#[test]
+fn a_peer_that_closes_at_once_leaves_stdin_undelivered() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("file"), noise(1, 300_000)).unwrap();
+    let listener = UnixListener::bind(scratch.path("x")).unwrap();
+    for _ in 0..20 {
+        let file = File::open(scratch.path("file")).unwrap();
+        let side = scratch.pipetool(["connect", "./x"]).stdin(file).start();
+        drop(listener.accept().unwrap());
+        side.end().code(1).one_line(&["could not deliver everything to './x'"]);
+        // There is nothing that could be lost.
+        let side = scratch.pipetool(["connect", "./x"]).stdin(std::process::Stdio::null()).start();
+        drop(listener.accept().unwrap());
+        side.end().ok();
+    }
+}

@@ -18,7 +18,7 @@ use rustix::process::{Resource, Rlimit};
 
 use super::activation;
 #[cfg(target_os = "linux")]
-use super::pump::poll;
+use super::poll::poll;
 
 /// The limit of open files that we had before we raised it.
 static OLD_LIMIT: OnceLock<Rlimit> = OnceLock::new();

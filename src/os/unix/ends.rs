@@ -2,7 +2,6 @@
 //! written without ever sleeping in the call, and without touching O_NONBLOCK, which stdin and stdout share
 //! with others; whose it is, what ending it means.
 
-use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -65,8 +64,6 @@ impl Kind {
     }
 }
 
-/// Who moves less needs no large pipes.
-const MUCH: usize = 1 << 20;
 /// What every pipe holds that nobody has asked for more or less: 16 pages.
 #[cfg(target_os = "linux")]
 const USUAL_PIPE: usize = 64 * 1024;
@@ -75,38 +72,16 @@ const USUAL_PIPE: usize = 64 * 1024;
 #[cfg(target_os = "linux")]
 const LARGE_PIPE: usize = 256 * 1024;
 
-/// Has pipes hold more, once, as soon as much has moved.
-#[derive(Debug)]
-pub(super) struct Growth(Cell<Option<usize>>);
-
-impl Growth {
-    pub(super) fn new() -> Self {
-        Growth(Cell::new(Some(0)))
-    }
-
-    pub(super) fn count(&self, bytes: usize) {
-        self.0.set(self.0.get().map(|moved| moved.saturating_add(bytes)));
-    }
-
-    /// These are the pipes, if they are any.
-    pub(super) fn of(&self, files: [Option<BorrowedFd<'_>>; 3]) {
-        if self.0.get().is_some_and(|moved| moved >= MUCH) {
-            self.0.set(None);
-            files.into_iter().flatten().for_each(enlarge);
-        }
-    }
-}
-
-/// Not where somebody chose the size. A refusal is no error, nor is a file that is no pipe.
+/// Has a pipe hold more, but not where somebody chose the size. A refusal is no error, nor is a file that is no pipe.
 #[cfg(target_os = "linux")]
-fn enlarge(pipe: BorrowedFd<'_>) {
+pub(super) fn enlarge(pipe: BorrowedFd<'_>) {
     if rustix::pipe::fcntl_getpipe_size(pipe) == Ok(USUAL_PIPE) {
         let _ = rustix::pipe::fcntl_setpipe_size(pipe, LARGE_PIPE);
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn enlarge(_: BorrowedFd<'_>) {}
+pub(super) fn enlarge(_: BorrowedFd<'_>) {}
 
 /// preadv2 and pwritev2 take this offset as "where the file is", which is all a pipe knows.
 #[cfg(target_os = "linux")]

@@ -21,7 +21,7 @@ use super::fifo::{self, Fifo};
 use super::name::OwnedName;
 use super::packets;
 use super::place::Place;
-use super::pump::{CLOSED, poll};
+use super::poll::{CLOSED, poll};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::wake::Wake;

@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::listener::Listener;
-use super::pump::{CLOSED, block_stops};
+use super::poll::CLOSED;
+use super::pump::block_stops;
 use crate::os::{News, Wish};
 
 /// What is waited for.

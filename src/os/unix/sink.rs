@@ -1,6 +1,8 @@
 //! The end of a pump that bytes go to.
 
 use std::fs::File;
+use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ChildStdin;
 use std::sync::Arc;
@@ -11,10 +13,11 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
 
 use super::ends::{Handle, Kind, write_without_waiting};
-use super::pump::{CLOSED, poll_present};
+use super::poll::{CLOSED, poll_present};
 use super::stream::Socket;
 use super::wake::Wake;
 use super::{packets, stdio};
+use crate::os::Ended;
 
 /// What a pipe that poll calls writable takes without sleeping (pipe(7): POSIX's `PIPE_BUF`).
 const PIPE_BUF: usize = 4096;
@@ -100,18 +103,46 @@ impl Sink {
         }
     }
 
-    /// The greatest message that it takes.
-    pub(super) fn largest_message(&self) -> usize {
-        packets::largest(self.handle.as_fd())
-    }
-
     /// What says that nobody reads any more.
     pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
         self.over.as_ref().map(|over| over.as_fd())
     }
 
+    /// Is this a regular file or a device?
+    pub(super) fn is_file(&self) -> bool {
+        self.kind == Kind::File
+    }
+
     pub(super) fn is_socket(&self) -> bool {
         matches!(self.kind, Kind::Socket | Kind::Packets)
+    }
+
+    /// Writes as much as there is room for, nothing where there is none. Where only poll can say that there is some, it
+    /// has said so for one write.
+    pub(super) fn give(&mut self, bytes: &[u8], has_room: &mut bool) -> Result<Option<usize>, Ended> {
+        if self.needs_poll_first() && !mem::take(has_room) {
+            return Ok(None);
+        }
+        loop {
+            match self.write(bytes) {
+                Ok(count) => return Ok(Some(count)),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE) => return Err(Ended::SinkClosed),
+                Err(error) => return Err(Ended::WriteFailed(self.error_of(error, bytes.len()))),
+            }
+        }
+    }
+
+    /// Why a write of so many bytes failed, in the user's words where the kernel's would not help.
+    pub(super) fn error_of(&self, error: Errno, length: usize) -> io::Error {
+        match error {
+            Errno::MSGSIZE | Errno::NOBUFS => io::Error::other(format!(
+                "a message of {length} bytes is more than the kernel takes ({}): a --framing has no such limit",
+                packets::largest(self.handle.as_fd())
+            )),
+            error => error.into(),
+        }
     }
 
     /// Has poll to say that there is room before each write?

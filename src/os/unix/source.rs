@@ -15,6 +15,7 @@ use super::ends::{Handle, Kind, read_without_waiting};
 use super::stream::Socket;
 use super::wake::Wake;
 use super::{packets, stdio};
+use crate::os::Ended;
 
 /// Large enough that the system calls are few, small enough for a processor's cache.
 const BUFFER_SIZE: usize = 256 * 1024;
@@ -90,6 +91,13 @@ impl Source {
         is_file.then(|| size.saturating_sub(at))
     }
 
+    /// Is there more to be taken at this very moment? Nobody knows of a device, and what is typed may be for others.
+    pub(crate) fn has_more(&self) -> bool {
+        self.kind != Kind::Terminal
+            && !self.ended
+            && rustix::io::ioctl_fionread(&self.handle).is_ok_and(|bytes| bytes > 0)
+    }
+
     /// Takes no more: whoever writes there learns that nobody reads.
     pub(crate) fn close(self) {
         match self.handle {
@@ -102,6 +110,11 @@ impl Source {
     /// What says that no more will come.
     pub(super) fn over(&self) -> Option<BorrowedFd<'_>> {
         self.over.as_ref().map(|over| over.as_fd())
+    }
+
+    /// Is this a regular file or a device?
+    pub(super) fn is_file(&self) -> bool {
+        self.kind == Kind::File
     }
 
     /// Has the end of data been seen?
@@ -127,6 +140,16 @@ impl Source {
         self.taken = 0..read.unwrap_or(0);
         self.ended = read.is_none();
         Ok(())
+    }
+
+    /// Reads what is there: poll said that there is something. Was there?
+    pub(super) fn take(&mut self) -> Result<bool, Ended> {
+        match self.fill() {
+            Ok(()) => Ok(true),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(Errno::IO) if self.is_for_others() => Ok(false),
+            Err(error) => Err(Ended::ReadFailed(error.into())),
+        }
     }
 
     /// The first read may well be all: a message, or the end of what the kernel has moved.

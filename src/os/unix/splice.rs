@@ -13,12 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 
-use super::pump::{take, wait_for_room};
 use super::sink::Sink;
 use super::source::Source;
-use super::wake::Wake;
 use super::ways::Way;
-use crate::os::{Ended, Watch};
+use crate::os::Ended;
 
 /// What one call moves at most: many times what a pipe or a socket takes at once.
 const PIECE: usize = 1 << 20;
@@ -26,26 +24,50 @@ const PIECE: usize = 1 << 20;
 /// A system call that moves bytes from one file to another: how many did.
 pub(super) type Call = fn(BorrowedFd<'_>, BorrowedFd<'_>) -> Result<usize, Errno>;
 
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What was there has moved.
+    Moved,
+    /// There is no room for more.
+    Full,
+    /// The end of data, a refusal, an error: the plain calls meet it again, and know whose it is.
+    Refused,
+}
+
 impl Way {
-    /// Moves what is there, or takes it: poll said that there is something.
+    /// Moves what is there, or takes it: poll said that there is something, or room for what was there. `count` is told
+    /// of what has moved.
     pub(super) fn step(
         &mut self,
         source: &mut Source,
         sink: &mut Sink,
-        wake: &Wake,
-        watch: Watch<'_>,
-    ) -> Result<(), Ended> {
-        let goes_on = match self {
-            Way::Plain => false,
-            Way::Straight(call) => straight(*call, source, sink, wake, watch)?,
-            Way::Through(pipe) => pipe.carry(source, sink, wake, watch)?,
+        count: &mut dyn FnMut(usize),
+    ) -> Result<Step, Ended> {
+        let step = match self {
+            Way::Plain => Step::Refused,
+            Way::Straight(straight) => straight.step(source, sink, count)?,
+            Way::Through(pipe) => pipe.step(source, sink, count)?,
         };
-        if !goes_on {
-            // The end of data, a refusal, an error: the plain calls meet it again, and know whose it is.
-            *self = Way::Plain;
-            if source.undelivered().is_empty() {
-                take(source)?;
+        if step != Step::Refused {
+            return Ok(step);
+        }
+        self.give_back(source)?;
+        *self = Way::Plain;
+        if source.undelivered().is_empty() {
+            source.take()?;
+        }
+        Ok(Step::Moved)
+    }
+
+    /// What is on its way, or waits for room, is the source's: the next client gets it, or its loss is known.
+    pub(super) fn give_back(&mut self, source: &mut Source) -> Result<(), Ended> {
+        match self {
+            Way::Straight(straight) if straight.waits_for_room => drop(source.take()),
+            Way::Through(pipe) if pipe.held > 0 => {
+                source.take_back(&pipe.reader, std::mem::take(&mut pipe.held)).map_err(Ended::ReadFailed)?;
             }
+            Way::Plain | Way::Straight(_) | Way::Through(_) => {}
         }
         Ok(())
     }
@@ -59,30 +81,40 @@ impl Way {
     }
 }
 
-/// One call from the source to the sink. What waits for room counts as taken, though it is not: when the wait ends
-/// otherwise, the next client gets it, or its loss is known.
-fn straight(call: Call, source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<bool, Ended> {
-    let mut moved = call(source.as_fd(), sink.as_fd());
-    if moved == Err(Errno::AGAIN) {
-        wait_for_room(sink, wake).inspect_err(|_| drop(take(source)))?;
-        moved = call(source.as_fd(), sink.as_fd());
+/// One call from the source to the sink.
+pub(super) struct Straight {
+    call: Call,
+    waits_for_room: bool,
+}
+
+impl Straight {
+    pub(super) fn by(call: Call) -> Self {
+        Straight { call, waits_for_room: false }
     }
-    match moved {
-        Err(Errno::CONNRESET) if sink.is_socket() => Err(Ended::WriteFailed(Errno::CONNRESET.into())),
-        Err(Errno::CONNRESET) => Err(Ended::ReadFailed(Errno::CONNRESET.into())),
-        moved => Ok(has_moved(moved, watch)),
+
+    fn step(&mut self, source: &Source, sink: &Sink, count: &mut dyn FnMut(usize)) -> Result<Step, Ended> {
+        let moved = (self.call)(source.as_fd(), sink.as_fd());
+        // EAGAIN does not say whose: the sink's, as there was something, and after it had room the source's, as others
+        // have taken that.
+        self.waits_for_room = moved == Err(Errno::AGAIN) && !self.waits_for_room;
+        match moved {
+            Err(Errno::AGAIN) if self.waits_for_room => Ok(Step::Full),
+            Err(Errno::CONNRESET) if sink.is_socket() => Err(Ended::WriteFailed(Errno::CONNRESET.into())),
+            Err(Errno::CONNRESET) => Err(Ended::ReadFailed(Errno::CONNRESET.into())),
+            moved => Ok(outcome(moved, count)),
+        }
     }
 }
 
-/// Tells of what was moved. May the same call be made again?
-fn has_moved(moved: Result<usize, Errno>, watch: Watch<'_>) -> bool {
+fn outcome(moved: Result<usize, Errno>, count: &mut dyn FnMut(usize)) -> Step {
     match moved {
-        Ok(0) => false,
-        Ok(count) => {
-            (watch.count)(count);
-            true
+        Ok(0) => Step::Refused,
+        Ok(moved) => {
+            count(moved);
+            Step::Moved
         }
-        Err(error) => matches!(error, Errno::AGAIN | Errno::INTR),
+        Err(Errno::AGAIN | Errno::INTR) => Step::Moved,
+        Err(_) => Step::Refused,
     }
 }
 
@@ -100,38 +132,34 @@ impl OwnPipe {
         Ok(OwnPipe { reader, writer, held: 0 })
     }
 
-    fn carry(&mut self, source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<bool, Ended> {
-        match splice(source.as_fd(), self.writer.as_fd()) {
-            Ok(0) => return Ok(false),
-            Ok(count) => self.held = count,
-            Err(Errno::CONNRESET) => return Err(Ended::ReadFailed(Errno::CONNRESET.into())),
-            Err(error) => return Ok(has_moved(Err(error), watch)),
+    fn step(&mut self, source: &Source, sink: &Sink, count: &mut dyn FnMut(usize)) -> Result<Step, Ended> {
+        if self.held == 0 {
+            match splice(source.as_fd(), self.writer.as_fd()) {
+                Err(Errno::CONNRESET) => return Err(Ended::ReadFailed(Errno::CONNRESET.into())),
+                Err(error) => return Ok(outcome(Err(error), count)),
+                Ok(0) => return Ok(Step::Refused),
+                Ok(held) => self.held = held,
+            }
         }
-        let emptied = self.empty_into(sink, wake, watch);
-        self.give_back(source)?;
-        emptied
+        self.empty_into(sink, count)
     }
 
     /// Delivers what is in it, as far as the sink goes along.
-    fn empty_into(&mut self, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Result<bool, Ended> {
+    fn empty_into(&mut self, sink: &Sink, count: &mut dyn FnMut(usize)) -> Result<Step, Ended> {
         while self.held > 0 {
-            let moved = splice(self.reader.as_fd(), sink.as_fd());
-            match moved {
-                Err(Errno::AGAIN) => wait_for_room(sink, wake)?,
+            match splice(self.reader.as_fd(), sink.as_fd()) {
+                Ok(0) => return Ok(Step::Refused),
+                Ok(moved) => {
+                    self.held -= moved;
+                    count(moved);
+                }
+                Err(Errno::AGAIN) => return Ok(Step::Full),
+                Err(Errno::INTR) => {}
                 Err(Errno::CONNRESET) => return Err(Ended::WriteFailed(Errno::CONNRESET.into())),
-                moved if !has_moved(moved, watch) => return Ok(false),
-                moved => self.held -= moved.unwrap_or(0),
+                Err(_) => return Ok(Step::Refused),
             }
         }
-        Ok(true)
-    }
-
-    /// What could not be delivered stays with its source.
-    fn give_back(&mut self, source: &mut Source) -> Result<(), Ended> {
-        match std::mem::take(&mut self.held) {
-            0 => Ok(()),
-            held => source.take_back(&self.reader, held).map_err(Ended::ReadFailed),
-        }
+        Ok(Step::Moved)
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::Shutdown;
 
-use super::pump::poll;
+use super::poll::poll;
 
 /// Was stdout closed when this process began? Rust opens /dev/null in its place before main, so this is asked
 /// before Rust does anything.
@@ -63,6 +63,11 @@ pub(crate) fn try_say(text: &str) {
     if stderr_has_room(Duration::ZERO) {
         let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
     }
+}
+
+/// Has the terminal on stderr another process group in front? Then a bar would be drawn over what is typed to that.
+pub(crate) fn is_in_background() -> bool {
+    rustix::termios::tcgetpgrp(rustix::stdio::stderr()).is_ok_and(|group| group != rustix::process::getpgrp())
 }
 
 /// Can a line be written to stderr without a wait, within `patience`? (A pipe that has room has it for a page.) One

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::pump::{BACKGROUND_PAUSE, CLOSED, FULL_PAUSE, poll, write_error};
+use super::lane::{BACKGROUND_PAUSE, FULL_PAUSE};
+use super::poll::{CLOSED, poll};
 use super::sink::Sink;
 use super::source::Source;
 use crate::os::Stopped;
@@ -67,7 +68,7 @@ pub(crate) fn give_all(
             Err(Errno::AGAIN) => wait_for_room(sink, deadline)?,
             Err(Errno::INTR) => {}
             Err(Errno::PIPE) => return Err(Stopped::Closed),
-            Err(error) => return Err(Stopped::Failed(write_error(sink, error, bytes.len()))),
+            Err(error) => return Err(Stopped::Failed(sink.error_of(error, bytes.len()))),
         }
     }
 }

@@ -19,14 +19,14 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{FileType, OFlags};
 use rustix::net::{AddressFamily, SocketType};
 
-use super::splice::{self, Call, OwnPipe};
+use super::splice::{self, OwnPipe, Straight};
 
 /// A way from a source to a sink.
 pub(super) enum Way {
     /// Through our memory.
     Plain,
     /// By one call.
-    Straight(Call),
+    Straight(Straight),
     /// By two, where the kernel wants a pipe between them.
     Through(OwnPipe),
 }
@@ -39,10 +39,10 @@ impl Way {
             return Way::Plain;
         }
         match (Nature::of(source), Nature::of(sink)) {
-            (File { .. }, Socket { takes: true }) => Way::Straight(splice::send_file),
+            (File { .. }, Socket { takes: true }) => Way::Straight(Straight::by(splice::send_file)),
             (File { local: true, .. } | Pipe | Socket { .. }, Pipe)
             | (Pipe, Socket { takes: true } | Null | File { local: true, appends: false }) => {
-                Way::Straight(splice::splice)
+                Way::Straight(Straight::by(splice::splice))
             }
             (Socket { .. }, Socket { takes: true } | Null | File { appends: false, .. }) => {
                 // Out of descriptors, bytes move all the same.

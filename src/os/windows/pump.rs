@@ -17,7 +17,7 @@ use super::sink::Sink;
 use super::source::Source;
 use super::stream::Pipe;
 use super::wake::{Wake, wait};
-use crate::os::{Ended, Translate, Watch};
+use crate::os::{AtEnd, Ended, Flow, Translate, Watch};
 
 /// How often we look whether anybody reads there: a person does not notice, and it costs next to nothing.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -116,10 +116,26 @@ enum Signal {
     SourceEnded,
 }
 
-/// Moves bytes from `source` to `sink` until one of them, or `wake`, ends it. `watch` is told of each
-/// piece that was delivered.
-pub(crate) fn pump(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>) -> Ended {
-    let Err(ended) = move_all(source, sink, wake, watch);
+/// Which of `flows` can be moved by one thread: none with another.
+pub(crate) fn share_threads(flows: Vec<Flow<'_>>) -> Vec<Vec<Flow<'_>>> {
+    flows.into_iter().map(|flow| vec![flow]).collect()
+}
+
+/// Moves what there is along one flow after the other until it has ended, by itself or by `wake`: then it is given back.
+pub(crate) fn pump(flows: Vec<Flow<'_>>, wake: &Wake, at_end: &AtEnd<'_>) {
+    for mut flow in flows {
+        let ended = move_one(&mut flow, wake);
+        at_end(flow, ended);
+    }
+}
+
+fn move_one(flow: &mut Flow<'_>, wake: &Wake) -> Ended {
+    let Some(source) = flow.source else { return Ended::SourceEnded };
+    let Some(sink) = flow.sink else { return Ended::SinkClosed };
+    let Err(ended) = match &mut flow.translator {
+        Some(translator) => translate_all(source, sink, wake, flow.watch, *translator),
+        None => move_all(source, sink, wake, flow.watch),
+    };
     ended
 }
 
@@ -133,19 +149,6 @@ fn move_all(source: &mut Source, sink: &mut Sink, wake: &Wake, watch: Watch<'_>)
     }
 }
 
-/// Moves messages from `source` to `sink`, made by `translator` into what the other side wants.
-pub(crate) fn pump_messages(
-    source: &mut Source,
-    sink: &mut Sink,
-    wake: &Wake,
-    watch: Watch<'_>,
-    translator: &mut dyn Translate,
-) -> Ended {
-    source.limit_messages(translator.largest());
-    let Err(ended) = translate_all(source, sink, wake, watch, translator);
-    ended
-}
-
 fn translate_all(
     source: &mut Source,
     sink: &mut Sink,
@@ -153,6 +156,7 @@ fn translate_all(
     watch: Watch<'_>,
     translator: &mut dyn Translate,
 ) -> Result<Infallible, Ended> {
+    source.limit_messages(translator.largest());
     loop {
         deliver_messages(translator, sink, wake, watch)?;
         if translator.has_enough() {

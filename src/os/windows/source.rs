@@ -105,6 +105,12 @@ impl Source {
         told.then(|| size.saturating_sub(u64::try_from(at).unwrap_or(0)))
     }
 
+    /// That cannot be known of everything here.
+    #[expect(clippy::unused_self, reason = "Unix knows")]
+    pub(crate) fn has_more(&self) -> bool {
+        false
+    }
+
     /// Takes no more: whoever writes there learns that nobody reads. (A connection cannot say so for one of
     /// its ways alone.)
     pub(crate) fn close(mut self) {

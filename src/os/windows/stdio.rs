@@ -36,6 +36,11 @@ pub(crate) fn stdout_was_closed() -> bool {
     io::stdout().as_raw_handle().is_null()
 }
 
+/// There are no jobs of a terminal.
+pub(crate) fn is_in_background() -> bool {
+    false
+}
+
 /// That cannot be known here.
 pub(crate) fn stderr_has_room(_: Duration) -> bool {
     true
