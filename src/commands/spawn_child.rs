@@ -57,7 +57,8 @@ pub(crate) struct SpawnChild {
     child_stdout: Option<ChildStdout>,
 
     /// How long the pipes that --pipe names are waited for
-    #[arg(short, long, value_name = "DURATION", default_value = "forever", value_parser = values::patience)]
+    #[arg(short, long, value_name = "DURATION", allow_negative_numbers = true,
+          default_value = "forever", value_parser = values::patience)]
     wait: Patience,
 
     /// The program and its arguments

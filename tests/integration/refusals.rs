@@ -54,6 +54,7 @@ fn combinations_without_a_meaning() {
         ("connect -f u8 --max-message 0 x", "more than 0"),
         ("connect --log - x", "'-x' shows it on stderr, and './-' is a file"),
         ("connect -w -1 x", "expected a duration"),
+        ("spawn-child -w -1 cat", "expected a duration"),
         ("serve -k --client-timeout -1 x", "expected a duration"),
         ("send -q -1 x", "expected a duration"),
         ("serve --max-clients 2 x", "'--max-clients' is for"),

@@ -184,8 +184,7 @@ impl Source {
     /// Is this a terminal that another process group has? Then reading it would stop us in the middle
     /// of a transfer (or fail with EIO where SIGTTIN is blocked).
     pub(super) fn is_for_others(&self) -> bool {
-        self.kind == Kind::Terminal
-            && rustix::termios::tcgetpgrp(&self.handle).is_ok_and(|group| group != rustix::process::getpgrp())
+        self.kind == Kind::Terminal && stdio::is_for_others(self.handle.as_fd())
     }
 }
 

@@ -67,7 +67,12 @@ pub(crate) fn try_say(text: &str) {
 
 /// Has the terminal on stderr another process group in front? Then a bar would be drawn over what is typed to that.
 pub(crate) fn is_in_background() -> bool {
-    rustix::termios::tcgetpgrp(rustix::stdio::stderr()).is_ok_and(|group| group != rustix::process::getpgrp())
+    is_for_others(rustix::stdio::stderr())
+}
+
+/// Is `terminal` one that another process group has in front?
+pub(super) fn is_for_others(terminal: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group != rustix::process::getpgrp())
 }
 
 /// Can a line be written to stderr without a wait, within `patience`? (A pipe that has room has it for a page.) One
