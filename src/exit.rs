@@ -78,8 +78,12 @@ impl Exit {
 
 /// Says what failed in one line, where it does not end the program.
 pub(crate) fn say(error: &anyhow::Error) {
-    let reasons: Vec<String> = error.chain().map(reason).collect();
-    stderr::say(&reasons.join(": "));
+    stderr::say(&in_one_line(error));
+}
+
+/// What failed, and each reason behind it.
+pub(crate) fn in_one_line(error: &anyhow::Error) -> String {
+    error.chain().map(reason).collect::<Vec<_>>().join(": ")
 }
 
 /// An error's text, without the "(os error 2)" that std appends.

@@ -25,7 +25,7 @@ pub(super) enum Other {
     Bridge,
     Standard,
     File(File, String),
-    Pipe(Seek, Patience, String),
+    Pipe(Box<Seek>, Patience, String),
 }
 
 impl Other {
@@ -54,7 +54,7 @@ impl Other {
         let manner = Manner { direction: Some(direction), guess: None, mode, rule: None, buffer_size: None };
         let name = address.to_string();
         let seek = Seek::new(address, manner).with_context(|| format!("could not connect to '{name}'"))?;
-        Ok(Other::Pipe(seek, wait, name))
+        Ok(Other::Pipe(Box::new(seek), wait, name))
     }
 }
 
@@ -78,7 +78,7 @@ fn to_child(sink: Sink, other: Other) -> Result<()> {
         Other::Standard | Other::Bridge => (Some(Source::stdin()), "stdin".to_owned()),
         Other::File(file, name) => (Some(Source::file(file)), name),
         Other::Pipe(seek, wait, name) => {
-            (connect(seek, wait, &name, Some(&sink))?.and_then(|pipe| pipe.into_ends(true).source), name)
+            (connect(*seek, wait, &name, Some(&sink))?.and_then(|pipe| pipe.into_ends(true).source), name)
         }
     };
     match source {
@@ -93,7 +93,7 @@ fn from_child(source: Source, other: Other) -> Result<()> {
         Other::Standard | Other::Bridge => (Some(Sink::stdout()), "stdout".to_owned()),
         Other::File(file, name) => (Some(Sink::file(file)), name),
         Other::Pipe(seek, wait, name) => {
-            (connect(seek, wait, &name, None)?.and_then(|pipe| pipe.into_ends(true).sink), name)
+            (connect(*seek, wait, &name, None)?.and_then(|pipe| pipe.into_ends(true).sink), name)
         }
     };
     match sink {

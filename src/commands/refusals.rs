@@ -128,7 +128,10 @@ const REFUSALS: &[Refusal] = &[
         "a FIFO goes one way only: say '-d in' or '-d out'",
     ),
     (
-        |asked| (asked.has_fifo() || asked.pipe_is(is_handle)) && asked.has("peer"),
+        |asked| {
+            let asks = asked.get("peer").is_some_and(|rule: &PeerRule| *rule != PeerRule::Any);
+            asked.has_fifo() && asks || asked.pipe_is(is_handle) && asked.has("peer")
+        },
         "this pipe does not say who is there, so '--peer' cannot be kept to",
     ),
     (

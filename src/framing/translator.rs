@@ -136,6 +136,7 @@ impl Translator {
             Input::Whole(all) => {
                 if all.len() + bytes.len() > self.largest {
                     let largest = self.largest;
+                    self.stuck = true;
                     return Err(Problem::Input(format!("a message of more than {largest} bytes (--max-message)")));
                 }
                 all.extend_from_slice(bytes);

@@ -77,7 +77,7 @@ impl PipeAddress {
     /// Who may be the server, likewise: where everybody can make a file, its permissions are those of whoever came
     /// first.
     pub(super) fn rule_of_servers(&self) -> PeerRule {
-        let is_anybodys = || self.place().is_ok_and(|place| place.is_anybodys() && !place.is_fifo());
+        let is_anybodys = || self.place().is_ok_and(|place| place.is_anybodys());
         if self.is_shared_name() || is_anybodys() { PeerRule::same_user() } else { PeerRule::Any }
     }
 

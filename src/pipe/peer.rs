@@ -30,6 +30,21 @@ impl PeerRule {
             _ => Ok(()),
         }
     }
+
+    /// The same of a pipe that does not say who is there, but who has made it.
+    pub(super) fn check_maker(self, maker: Option<u32>) -> io::Result<()> {
+        match (self, maker) {
+            (PeerRule::User(user), Some(maker)) if maker != user && maker != 0 => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("it was made by {}, where everybody can make one ('--peer any' takes it)", User(maker)),
+            )),
+            (PeerRule::User(_), None) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "this pipe does not say who is there ('--peer any' takes anybody)",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Peer {

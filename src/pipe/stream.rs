@@ -42,8 +42,8 @@ pub(crate) struct PipeStream {
 #[derive(Debug)]
 pub(crate) struct Seek {
     connector: Connector,
+    address: PipeAddress,
     manner: Manner,
-    rule: PeerRule,
     pauses: (Duration, Duration),
 }
 
@@ -52,8 +52,7 @@ impl Seek {
     /// anything else is opened that could get their numbers.
     pub(crate) fn new(address: &PipeAddress, manner: Manner) -> io::Result<Self> {
         let connector = Connector::new(address.place()?, manner.mode, manner.way(), manner.fifo_way())?;
-        let rule = manner.rule.unwrap_or_else(|| address.rule_of_servers());
-        Ok(Seek { connector, manner, rule, pauses: PAUSES })
+        Ok(Seek { connector, address: address.clone(), manner, pauses: PAUSES })
     }
 
     /// Looks less often: for a server that has gone and may be long in coming back.
@@ -67,7 +66,10 @@ impl Seek {
     /// What waiting cannot mend, and `PermissionDenied` for a server that the rule refuses.
     pub(crate) fn attempt(&mut self) -> io::Result<Result<PipeStream, Seen>> {
         match self.connector.attempt()? {
-            Attempt::Connected(stream) => PipeStream::checked(stream, &self.manner, self.rule).map(Ok),
+            Attempt::Connected(stream) => {
+                let rule = self.manner.rule.unwrap_or_else(|| self.address.rule_of_servers());
+                PipeStream::checked(stream, &self.manner, rule).map(Ok)
+            }
             Attempt::NotYet(seen) => Ok(Err(seen)),
         }
     }
@@ -130,7 +132,7 @@ impl PipeStream {
         let peer = stream.peer()?;
         match (&peer, rule) {
             (Some(peer), rule) => rule.check(peer)?,
-            (None, PeerRule::User(_)) => return Err(nobody_knows()),
+            (None, rule @ PeerRule::User(_)) => rule.check_maker(stream.maker())?,
             (None, PeerRule::Any) => {}
         }
         let direction = stream.only_way().map_or(manner.direction.unwrap_or_default(), Direction::from);
@@ -193,10 +195,6 @@ impl PipeStream {
 /// A peer, for people: with a user's name, which is looked up.
 pub(crate) fn peer_name(peer: Option<Peer>) -> String {
     peer.map_or_else(|| "a pipe that does not say who is there".to_owned(), |peer| peer.to_string())
-}
-
-fn nobody_knows() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "this pipe does not say who is there ('--peer any' takes anybody)")
 }
 
 fn too_late(wait: Duration, seen: Seen) -> io::Error {

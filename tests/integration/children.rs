@@ -234,7 +234,8 @@ fn once_the_child_has_ended_signals_are_ours() {
             scratch.pipetool(["spawn-child", "--pipe", &pipe, "--", "sh", "-c", "echo hi >&{a}; echo $$"]).start();
         side.prints("\n");
         let us = side.child.id();
-        let is_zombie = |child: &str| fs::read_to_string(format!("/proc/{child}/stat")).unwrap().contains(") Z ");
+        let is_zombie =
+            |child: &str| fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") Z "));
         until_steady("its end to be known", || {
             let children = fs::read_to_string(format!("/proc/{us}/task/{us}/children")).unwrap();
             children.split_whitespace().all(is_zombie) && crate::harness::is_asleep(us)

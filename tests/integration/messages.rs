@@ -356,3 +356,35 @@ fn with_k_a_stdin_that_is_no_such_messages_ends_us() {
     scratch.pipetool(["connect", "-k", "--stdio", "hex", "./x"]).run("").code(code).one_line(&["x'", "--framing"]);
     server.end_by_the_system();
 }
+
+/// What was too much of one message is not the rest of another's.
+#[test]
+#[cfg(unix)] // a FIFO
+fn a_whole_stdin_that_is_too_large_ends_a_server_of_many() {
+    let scratch = Scratch::new();
+    let options = ["-k", "-f", "u8", "--stdio", "whole", "--max-message", "10", "./x"];
+    let mut server = scratch.serving(options, Starter::open_stdin);
+    let client = scratch.pipetool(["connect", "-f", "u8", "./x"]).start();
+    server.says("connected");
+    server.write("12345678");
+    until("it to be taken", || is_asleep(server.child.id()));
+    server.write("LOST");
+    server.end().code(1).says(&["more than 10 bytes"]);
+    client.end();
+}
+
+/// After stdin's end each client is told so at once, whatever is written there later.
+#[test]
+#[cfg(unix)] // a FIFO
+fn with_messages_too_an_end_of_stdin_is_for_all_clients() {
+    let scratch = Scratch::new();
+    let script = "mkfifo in; exec $PIPETOOL serve -k -v -f lines ./x < in";
+    let server = scratch.shell(script).start();
+    until("its stdin", || scratch.path("in").exists());
+    drop(fs::OpenOptions::new().write(true).open(scratch.path("in")).unwrap());
+    scratch.pipetool(["connect", "./x"]).run("").ok();
+    let _again = fs::OpenOptions::new().write(true).open(scratch.path("in")).unwrap();
+    scratch.pipetool(["connect", "./x"]).run("").ok();
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.end();
+}

@@ -76,6 +76,24 @@ fn where_everybody_makes_files_a_path_is_trusted_no_more_than_a_name() {
     let server = squatter();
     scratch.pipetool(["connect", "--peer", "any", "./x"]).run("hi").ok();
     server.end().ok().out("hi");
+    // A FIFO does not say who is there, but who made it.
+    scratch.program("mkfifo", ["-m", "666", "fifo"]).run("").ok();
+    std::os::unix::fs::chown(scratch.path("fifo"), Some(65534), None).unwrap();
+    let reader = || {
+        let reader = scratch.program("sh", ["-c", "exec 3<>fifo; echo ready; exec head -c 3 <&3"]).start();
+        reader.prints("ready\n");
+        reader
+    };
+    let squatter_reads = reader();
+    let told = &["'./fifo'", "made by user nobody (uid 65534)", "--peer"];
+    scratch.pipetool(["connect", "-d", "out", "./fifo"]).run("secret").code(1).one_line(told);
+    scratch.pipetool(["connect", "-d", "out", "--peer", "any", "./fifo"]).run("hi\n").ok();
+    squatter_reads.end().ok().out("ready\nhi\n");
+    // It is waited for as elsewhere, and what we make ourselves is ours.
+    let client = scratch.pipetool(["connect", "-d", "in", "./later"]).start();
+    client.says("nothing is there yet");
+    scratch.pipetool(["serve", "-d", "out", "fifo:later"]).run("hi\n").ok();
+    client.end().ok().out("hi\n");
     // Where they do not, who could make it is trusted.
     let server = squatter();
     fs::set_permissions(scratch.path(""), Permissions::from_mode(0o775)).unwrap();

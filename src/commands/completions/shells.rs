@@ -86,7 +86,8 @@ impl EnvCompleter for WaryPowershell {
         Powershell.write_complete(command, words, directory, &mut offers)?;
         for offer in String::from_utf8_lossy(&offers).lines() {
             let word = offer.split('\t').next().unwrap_or_default();
-            if word.split(['\\', ':', '=']).all(is_plain) {
+            // There '@' begins something else, and ',' is between two things.
+            if word.split(['\\', ':', '=']).all(is_plain) && !word.contains(['@', ',']) {
                 writeln!(out, "{offer}")?;
             }
         }

@@ -98,7 +98,7 @@ impl<'a> Teller<'a> {
         if let Some(error) = self.dump.take_error() {
             self.log_failed.set(true);
             let log = self.pipe.bridge.log_name();
-            exit::say(&Error::from(error).context(format!("could not write all to {log}")));
+            self.say(&exit::in_one_line(&Error::from(error).context(format!("could not write all to {log}"))));
         }
     }
 

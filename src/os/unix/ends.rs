@@ -39,9 +39,10 @@ pub(super) enum Kind {
     Socket,
     /// The same, and each call moves one message.
     Packets,
-    /// preadv2 and pwritev2 have one too (Linux; not for a FIFO, and only the call can tell).
+    /// preadv2 and pwritev2 have one too (Linux; not for a FIFO).
     Pipe,
-    /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll.
+    /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll. Where others have the same end,
+    /// they may have been faster, and the call sleeps.
     SmallPieces,
     /// What we opened ourselves, non-blocking: nobody else can change that.
     NonBlocking,
@@ -56,12 +57,32 @@ impl Kind {
     pub(super) fn of(fd: BorrowedFd<'_>) -> Kind {
         match rustix::fs::fstat(fd).map(|found| FileType::from_raw_mode(found.st_mode)) {
             Ok(FileType::Socket) => Kind::Socket,
-            Ok(FileType::Fifo) if cfg!(target_os = "linux") => Kind::Pipe,
+            Ok(FileType::Fifo) if is_anonymous(fd) => Kind::Pipe,
             Ok(FileType::Fifo) => Kind::SmallPieces,
             Ok(FileType::CharacterDevice) if fd.is_terminal() => Kind::Terminal,
             _ => Kind::File,
         }
     }
+
+    /// May a call on it sleep in spite of poll? Through the kernel alone no FIFO's does, only by `plain` calls.
+    pub(super) fn may_sleep(self, plain: bool) -> bool {
+        match self {
+            Kind::File | Kind::Terminal => true,
+            Kind::SmallPieces => plain,
+            Kind::Socket | Kind::Packets | Kind::Pipe | Kind::NonBlocking => false,
+        }
+    }
+}
+
+/// A pipe without a name is in a file system of its own (`PIPEFS_MAGIC` of linux/magic.h).
+#[cfg(target_os = "linux")]
+fn is_anonymous(pipe: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatfs(pipe).is_ok_and(|found| u64::try_from(found.f_type) == Ok(0x5049_5045))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_anonymous(_: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// What every pipe holds that nobody has asked for more or less: 16 pages.

@@ -75,8 +75,8 @@ impl<'a> Lane<'a> {
             return Err(Ended::SinkClosed);
         }
         self.last = match translator {
-            Some(translator) => translator.has_enough().then_some(Ended::Enough),
-            None => source.has_ended().then_some(Ended::SourceEnded),
+            Some(translator) if translator.has_enough() => Some(Ended::Enough),
+            _ => source.has_ended().then_some(Ended::SourceEnded),
         };
         self.settle()
     }

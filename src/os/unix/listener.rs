@@ -1,7 +1,9 @@
 //! A pipe that we serve: a socket under a name, or a FIFO, private before anybody can reach it.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -259,15 +261,18 @@ impl Access {
             let group = rustix::process::Gid::from_raw(group);
             rustix::fs::chownat(rustix::fs::CWD, path, None, Some(group), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
         }
-        let bits = Bits::from_bits_truncate(self.permissions.unwrap_or(PRIVATE) as libc::mode_t);
+        let wanted = self.permissions.unwrap_or(PRIVATE);
+        if fs::symlink_metadata(path)?.mode() & 0o7777 == wanted {
+            return Ok(());
+        }
+        let bits = Bits::from_bits_truncate(wanted as libc::mode_t);
         Ok(fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 

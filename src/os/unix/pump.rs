@@ -21,9 +21,8 @@ use rustix::io::Errno;
 use super::lane::Lane;
 use super::poll::{Watched, poll_all};
 use super::rally::Rally;
-use super::sink::Sink;
-use super::source::Source;
 use super::wake::Wake;
+use super::ways::is_plain_wanted;
 use crate::os::{AtEnd, Ended, Flow};
 
 /// With a single one, who looks only keeps the other side from answering. (Asked when a rally begins, once.)
@@ -34,15 +33,17 @@ static HAS_PROCESSORS: LazyLock<bool> =
 type Happened = [PollFlags; 4];
 
 /// Which of `flows` can be moved by one thread: all, unless one may sleep in spite of all this. A file on a disk may have
-/// its caller do that, and who looks on as well; then the others are not to wait for it.
+/// its caller do that, a terminal or a FIFO whose end others have too, and who looks on as well; then the others are not
+/// to wait for it.
 pub(crate) fn share_threads(flows: Vec<Flow<'_>>) -> Vec<Vec<Flow<'_>>> {
     if flows.iter().any(may_sleep) { flows.into_iter().map(|flow| vec![flow]).collect() } else { vec![flows] }
 }
 
 fn may_sleep(flow: &Flow<'_>) -> bool {
+    let plain = flow.translator.is_some() || is_plain_wanted();
     flow.watch.show.is_some()
-        || flow.source.as_ref().is_some_and(Source::is_file)
-        || flow.sink.as_ref().is_some_and(Sink::is_file)
+        || flow.source.as_ref().is_some_and(|source| source.may_sleep(plain))
+        || flow.sink.as_ref().is_some_and(|sink| sink.may_sleep(plain))
 }
 
 /// Moves what there is along all `flows` until each has ended, by itself or by `wake`: then it is given back.

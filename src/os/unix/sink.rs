@@ -108,9 +108,9 @@ impl Sink {
         self.over.as_ref().map(|over| over.as_fd())
     }
 
-    /// Is this a regular file or a device?
-    pub(super) fn is_file(&self) -> bool {
-        self.kind == Kind::File
+    /// May a call on it sleep in spite of poll?
+    pub(super) fn may_sleep(&self, plain: bool) -> bool {
+        self.kind.may_sleep(plain)
     }
 
     pub(super) fn is_socket(&self) -> bool {

@@ -63,6 +63,14 @@ impl Stream {
         }
     }
 
+    /// Who has made a FIFO.
+    pub(crate) fn maker(&self) -> Option<u32> {
+        match self {
+            Stream::FifoIn(fifo) | Stream::FifoOut(fifo) => rustix::fs::fstat(fifo).ok().map(|found| found.st_uid),
+            Stream::Socket(_) | Stream::Packets { .. } | Stream::Handles { .. } => None,
+        }
+    }
+
     /// Does the pipe keep messages apart?
     pub(crate) fn mode(&self) -> Mode {
         if matches!(self, Stream::Packets { .. }) { Mode::Message } else { Mode::Byte }

@@ -54,6 +54,12 @@ impl Stream {
         }
     }
 
+    /// Who has made it: that is its peer.
+    #[expect(clippy::unused_self, reason = "Unix has FIFOs")]
+    pub(crate) fn maker(&self) -> Option<u32> {
+        None
+    }
+
     /// Does the pipe keep messages apart?
     pub(crate) fn mode(&self) -> Mode {
         match self {
