@@ -160,7 +160,11 @@ impl Connect {
             PipeAddress::Name(name) if seen == Seen::Nothing => find_elsewhere(name, &place),
             _ => None,
         };
-        let hint = elsewhere.map(|path| format!("; did you mean '{}'?", path.display())).unwrap_or_default();
+        let hint = match elsewhere {
+            Some(path) => format!("; did you mean '{}'?", path.display()),
+            None if seen == Seen::Nothing => "; 'pipetool list' shows what is".to_owned(),
+            None => String::new(),
+        };
         stderr::say(&format!("waiting for a server at '{place}': {what}{hint}"));
     }
 }

@@ -137,7 +137,7 @@ fn after_pipe_prefix(text: &str) -> Option<&str> {
 
 fn bare_name(name: &str) -> Result<PipeAddress, AddressError> {
     if name.is_empty() {
-        return Err(refuse("a pipe's name cannot be empty"));
+        return Err(refuse("a pipe's name cannot be empty (is a variable unset?)"));
     }
     if name.eq_ignore_ascii_case("anonymous") {
         return Err(refuse("the name 'anonymous' is reserved, as in .NET"));

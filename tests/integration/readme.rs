@@ -10,7 +10,7 @@ const README: &str = include_str!("../../README.md");
 const NOT_RUN: [(&str, &str); 4] = [
     ("$ pipetool list", "what there is on a machine; listing:: has the same with pipes of its own"),
     ("$ pipetool serve -k --hub=relay", "nobody sees when all clients are there; hub:: has a relay"),
-    ("$ pipetool connect -p", "a bar in motion; views:: looks at one"),
+    ("$ pipetool serve -d in backup", "a bar in motion; views:: looks at one"),
     ("> (echo GET", "Windows' own services; .ci/windows has the same options with a C program"),
 ];
 

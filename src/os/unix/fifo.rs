@@ -114,7 +114,10 @@ fn open(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<Fil
 
 /// Both ways, or either: a FIFO cannot.
 pub(super) fn no_way() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "a FIFO goes one way only: say '-d in' or '-d out'")
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "a FIFO goes one way only: say '-d in' or '-d out', or redirect stdin or stdout",
+    )
 }
 
 /// Is a socket or a FIFO at `path`?
