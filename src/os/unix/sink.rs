@@ -135,7 +135,7 @@ impl Sink {
     }
 
     /// Why a write of so many bytes failed, in the user's words where the kernel's would not help.
-    pub(super) fn error_of(&self, error: Errno, length: usize) -> io::Error {
+    fn error_of(&self, error: Errno, length: usize) -> io::Error {
         match error {
             Errno::MSGSIZE | Errno::NOBUFS => io::Error::other(format!(
                 "a message of {length} bytes is more than the kernel takes ({}): a --framing has no such limit",

@@ -5,13 +5,12 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::io::Errno;
 
 use super::lane::{BACKGROUND_PAUSE, FULL_PAUSE};
 use super::poll::{CLOSED, poll};
 use super::sink::Sink;
 use super::source::Source;
-use crate::os::Stopped;
+use crate::os::{Ended, Stopped, in_time};
 
 /// Takes what `source` has as soon as it has something: bytes, or a message, which may be empty. What is
 /// undelivered already is enough. That nobody reads from `watched` any more ends the wait.
@@ -23,18 +22,15 @@ pub(crate) fn take_some(
     watched: Option<&Sink>,
     patience: Option<Duration>,
 ) -> Result<(), Stopped> {
-    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let deadline = in_time(patience);
     while source.undelivered().is_empty() {
         if source.has_ended() {
             return Err(Stopped::Ended);
         }
         wait_for_data(source, watched, deadline)?;
-        match source.fill() {
-            Ok(()) if source.has_ended() => {}
-            Ok(()) => return Ok(()),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(Errno::IO) if source.is_for_others() => {}
-            Err(error) => return Err(Stopped::Failed(error.into())),
+        if source.take().map_err(stopped)? && !source.has_ended() {
+            // It may be an empty message.
+            return Ok(());
         }
     }
     Ok(())
@@ -51,25 +47,28 @@ pub(crate) fn give_all(
     patience: Option<Duration>,
     count: &dyn Fn(usize),
 ) -> Result<(), Stopped> {
-    let mut deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let (mut deadline, mut has_room) = (in_time(patience), false);
     loop {
-        if sink.needs_poll_first() {
+        let Some(written) = sink.give(bytes, &mut has_room).map_err(stopped)? else {
             wait_for_room(sink, deadline)?;
+            has_room = true;
+            continue;
+        };
+        count(written);
+        bytes = &bytes[written..];
+        if bytes.is_empty() {
+            return Ok(());
         }
-        match sink.write(bytes) {
-            Ok(written) => {
-                count(written);
-                bytes = &bytes[written..];
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-                deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
-            }
-            Err(Errno::AGAIN) => wait_for_room(sink, deadline)?,
-            Err(Errno::INTR) => {}
-            Err(Errno::PIPE) => return Err(Stopped::Closed),
-            Err(error) => return Err(Stopped::Failed(sink.error_of(error, bytes.len()))),
-        }
+        deadline = in_time(patience);
+    }
+}
+
+/// What ends a step, as ends and sources say it.
+fn stopped(ended: Ended) -> Stopped {
+    match ended {
+        Ended::SinkClosed => Stopped::Closed,
+        Ended::ReadFailed(error) | Ended::WriteFailed(error) => Stopped::Failed(error),
+        Ended::SourceEnded | Ended::Enough | Ended::Malformed(_) | Ended::Woken => Stopped::Ended,
     }
 }
 
