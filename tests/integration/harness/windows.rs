@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,14 +25,18 @@ pub type Plain = File;
 pub fn plain_client(_: &Scratch, name: &str) -> Plain {
     let (path, start) = (format!(r"\\.\pipe\{name}"), Instant::now());
     let open = |(reads, writes)| File::options().read(reads).write(writes).open(&path);
-    loop {
-        match [(true, true), (true, false), (false, true)].into_iter().find_map(|ways| open(ways).ok()) {
-            Some(opened) => return opened,
-            // All instances have a client, and the next one is not there yet.
-            None => assert!(start.elapsed() < WATCHDOG, "no instance of {path} is free"),
+    let mut ways = [(true, true), (true, false), (false, true)].into_iter().cycle();
+    let mut way = ways.next().unwrap();
+    while start.elapsed() < WATCHDOG {
+        match open(way) {
+            Ok(opened) => return opened,
+            // The server goes another way.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => way = ways.next().unwrap(),
+            // All instances have a client, and the next one is not there yet: then in the same way.
+            Err(_) => thread::sleep(Duration::from_millis(1)),
         }
-        thread::sleep(Duration::from_millis(1));
     }
+    panic!("no instance of {path} is free");
 }
 
 /// Waits for the end of a child, which is brought about in the end: did it have to be?
