@@ -11,19 +11,39 @@ use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Shells, Z
 use super::is_plain;
 
 /// All that a script in completions/ is for.
-pub(super) const SHELLS: Shells<'_> = Shells(&[&QuotingBash, &Elvish, &Fish, &WaryPowershell, &Zsh]);
+pub(super) const SHELLS: Shells<'_> = Shells(&[&BASH, &Elvish, &Fish, &POWERSHELL, &Zsh]);
 
 /// bash quotes what it is told to be file names.
-#[derive(Debug)]
-struct QuotingBash;
+const BASH: Careful<'_> = Careful {
+    shell: &Bash,
+    script: |script| script.replace(" complete -o", " complete -o filenames -o"),
+    offers: |_| true,
+};
 
-impl EnvCompleter for QuotingBash {
+/// PowerShell quotes nothing, and is offered what needs no quotes.
+const POWERSHELL: Careful<'_> = Careful { shell: &Powershell, script: str::to_owned, offers: needs_no_quotes };
+
+/// There '@' begins something else, and ',' is between two things.
+fn needs_no_quotes(offer: &str) -> bool {
+    let word = offer.split('\t').next().unwrap_or_default();
+    word.split(['\\', ':', '=']).all(is_plain) && !word.contains(['@', ','])
+}
+
+/// A shell whose script is another, or that is not offered everything.
+struct Careful<'a> {
+    shell: &'a dyn EnvCompleter,
+    script: fn(&str) -> String,
+    /// Is this line, a word and its help, for it?
+    offers: fn(&str) -> bool,
+}
+
+impl EnvCompleter for Careful<'_> {
     fn name(&self) -> &'static str {
-        Bash.name()
+        self.shell.name()
     }
 
     fn is(&self, name: &str) -> bool {
-        Bash.is(name)
+        self.shell.is(name)
     }
 
     fn write_registration(
@@ -35,44 +55,8 @@ impl EnvCompleter for QuotingBash {
         out: &mut dyn Write,
     ) -> Result<()> {
         let mut script = Vec::new();
-        Bash.write_registration(variable, name, program, completer, &mut script)?;
-        let script = String::from_utf8_lossy(&script).replace(" complete -o", " complete -o filenames -o");
-        out.write_all(script.as_bytes())
-    }
-
-    fn write_complete(
-        &self,
-        command: &mut Command,
-        words: Vec<OsString>,
-        directory: Option<&Path>,
-        out: &mut dyn Write,
-    ) -> Result<()> {
-        Bash.write_complete(command, words, directory, out)
-    }
-}
-
-/// PowerShell quotes nothing, and is offered what needs no quotes.
-#[derive(Debug)]
-struct WaryPowershell;
-
-impl EnvCompleter for WaryPowershell {
-    fn name(&self) -> &'static str {
-        Powershell.name()
-    }
-
-    fn is(&self, name: &str) -> bool {
-        Powershell.is(name)
-    }
-
-    fn write_registration(
-        &self,
-        variable: &str,
-        name: &str,
-        program: &str,
-        completer: &str,
-        out: &mut dyn Write,
-    ) -> Result<()> {
-        Powershell.write_registration(variable, name, program, completer, out)
+        self.shell.write_registration(variable, name, program, completer, &mut script)?;
+        out.write_all((self.script)(&String::from_utf8_lossy(&script)).as_bytes())
     }
 
     fn write_complete(
@@ -83,14 +67,10 @@ impl EnvCompleter for WaryPowershell {
         out: &mut dyn Write,
     ) -> Result<()> {
         let mut offers = Vec::new();
-        Powershell.write_complete(command, words, directory, &mut offers)?;
-        for offer in String::from_utf8_lossy(&offers).lines() {
-            let word = offer.split('\t').next().unwrap_or_default();
-            // There '@' begins something else, and ',' is between two things.
-            if word.split(['\\', ':', '=']).all(is_plain) && !word.contains(['@', ',']) {
-                writeln!(out, "{offer}")?;
-            }
-        }
-        Ok(())
+        self.shell.write_complete(command, words, directory, &mut offers)?;
+        String::from_utf8_lossy(&offers)
+            .split_inclusive('\n')
+            .filter(|line| (self.offers)(line.trim_end()))
+            .try_for_each(|line| out.write_all(line.as_bytes()))
     }
 }
