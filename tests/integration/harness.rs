@@ -130,7 +130,7 @@ impl Starter {
     }
 
     pub fn start(mut self) -> Side {
-        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{} did not start: {error}", self.name));
+        let mut child = self.spawn();
         Side {
             stdin: child.stdin.take(),
             out: child.stdout.take().map(Collected::from).unwrap_or_default(),
@@ -143,7 +143,11 @@ impl Starter {
     /// Starts it without anybody who reads what it writes: the test does.
     pub fn start_raw(mut self) -> Child {
         self.command.stderr(Stdio::inherit());
-        self.command.spawn().unwrap_or_else(|error| panic!("{} did not start: {error}", self.name))
+        self.spawn()
+    }
+
+    fn spawn(&mut self) -> Child {
+        spawn(&mut self.command).unwrap_or_else(|error| panic!("{} did not start: {error}", self.name))
     }
 
     /// Starts it, gives it `input`, and waits for its end.

@@ -2,10 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
@@ -30,6 +31,11 @@ pub fn plain_client(scratch: &Scratch, name: &str) -> Plain {
     let pipe = UnixStream::connect(scratch.path(name)).unwrap();
     pipe.set_read_timeout(Some(WATCHDOG)).unwrap();
     pipe
+}
+
+/// Starts it.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    command.spawn()
 }
 
 /// Waits for the end of a child, which a watchdog brings about in the end: did it have to?

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,16 @@ pub fn plain_client(_: &Scratch, name: &str) -> Plain {
         }
     }
     panic!("no instance of {path} is free");
+}
+
+/// Starts it. A new process that Wine's own loader ended before the program's first instruction (its CreateProcess
+/// calls that ERROR_INTERNAL_ERROR; seen once in some thousand starts on a busy machine) is started again.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    const ERROR_INTERNAL_ERROR: i32 = 1359;
+    (0..3)
+        .map(|_| command.spawn())
+        .find(|result| result.as_ref().err().and_then(io::Error::raw_os_error) != Some(ERROR_INTERNAL_ERROR))
+        .unwrap_or_else(|| command.spawn())
 }
 
 /// Waits for the end of a child, which is brought about in the end: did it have to be?
