@@ -151,32 +151,34 @@ impl Bar {
     /// Follows `meter`; if `subject` says how many bytes there will be, it knows when that will be done.
     pub(crate) fn follow(meter: Arc<Meter>, subject: Arc<Subject>, when: When) -> Option<Self> {
         let wanted = when == When::Always || (when == When::Auto && io::stderr().is_terminal());
-        wanted.then(|| {
-            let (over, hear) = channel();
-            let drawing = thread::spawn(move || {
-                if when == When::Auto && hear.recv_timeout(SHOW_AFTER) != Err(RecvTimeoutError::Timeout) {
-                    return;
+        if !wanted {
+            return None;
+        }
+        let (over, hear) = channel();
+        // Where no thread can be had there is no bar, which is no failure.
+        let draws = thread::Builder::new().spawn(move || {
+            if when == When::Auto && hear.recv_timeout(SHOW_AFTER) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = ProgressBar::with_draw_target(None, target());
+            // As a job in the background it stays out of the way of what is typed there.
+            let is_seen = || when == When::Always || !os::is_in_background();
+            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+            loop {
+                let is_over = hear.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout);
+                if is_seen() {
+                    update(&bar, &meter, &subject, is_over);
+                } else if is_over {
+                    bar.set_draw_target(ProgressDrawTarget::hidden());
                 }
-                let bar = ProgressBar::with_draw_target(None, target());
-                // As a job in the background it stays out of the way of what is typed there.
-                let is_seen = || when == When::Always || !os::is_in_background();
-                *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
-                loop {
-                    let is_over = hear.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout);
-                    if is_seen() {
-                        update(&bar, &meter, &subject, is_over);
-                    } else if is_over {
-                        bar.set_draw_target(ProgressDrawTarget::hidden());
-                    }
-                    if is_over {
-                        break;
-                    }
+                if is_over {
+                    break;
                 }
-                bar.abandon();
-                *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            });
-            Bar { over: Some(over), drawing: Some(drawing) }
-        })
+            }
+            bar.abandon();
+            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        });
+        Some(Bar { over: Some(over), drawing: Some(draws.ok()?) })
     }
 }
 
