@@ -47,7 +47,7 @@ impl HandedOver {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let take = |number| Handed::take(number, names.next().unwrap_or_default().to_owned());
-        (FIRST..FIRST + count).map(take).collect::<io::Result<_>>().map(HandedOver)
+        (FIRST..FIRST.saturating_add(count)).map(take).collect::<io::Result<_>>().map(HandedOver)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
