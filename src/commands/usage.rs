@@ -21,7 +21,7 @@ const HABITS: &[(&[&str], &str)] = &[
     (&["-T"], "'-i DURATION' gives up when nothing moves"),
     (&["-o", "--output", "--hex-dump"], "'--log FILE' writes down what passes"),
     (&["-u", "--recv-only", "--send-only"], "'-d in' receives only, '-d out' sends only"),
-    (&["-z"], "'pipetool connect -w 0 PIPE </dev/null' only tries to connect"),
+    (&["-z"], "'pipetool connect -w 0 -q 0 PIPE </dev/null' only tries to connect"),
     (&["--broker", "--chat"], "'pipetool serve -k --hub=relay PIPE' passes on what each client says to all others"),
     (&["-ei"], "an end of stdin is passed on; to leave then, use '-q 0'"),
     (&["-ep"], "it ends with the pipe anyway"),
