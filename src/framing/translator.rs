@@ -267,9 +267,13 @@ impl Translator {
         if self.shows {
             self.seen.push_back(message.to_vec());
         }
-        let out = &mut self.outgoing.bytes;
+        let Outgoing { bytes: out, ends, .. } = &mut self.outgoing;
+        let before = out.len();
         self.output.encode(message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
-        self.outgoing.ends.push_back(self.outgoing.bytes.len());
+        // An empty message that is written as nothing is never delivered: its end would be kept for ever.
+        if out.len() > before || self.output == Form::Kept {
+            ends.push_back(out.len());
+        }
         Ok(())
     }
 }
@@ -348,6 +352,14 @@ mod tests {
         assert_eq!(translator.pending(), Some(&b"\x03two\x05three"[..]));
         translator.delivered(10);
         assert_eq!((translator.pending(), translator.undelivered()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_written_as_nothing_is_not_remembered() {
+        let mut translator = Translator::new("u8".parse().unwrap(), Form::Whole, 1000);
+        translator.push(&[0; 5000]).unwrap();
+        assert_eq!((translator.count(), translator.pending()), (5000, None));
+        assert!(translator.outgoing.ends.is_empty());
     }
 
     fn framing() -> impl Strategy<Value = Framing> {
