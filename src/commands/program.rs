@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::options::PipeOptions;
 use super::session::Sessions;
-use crate::bridge::{Local, LocalKind, Rules, Session};
+use crate::bridge::{Finish, Local, LocalKind, Rules, Session};
 use crate::exit::{Exit, reason};
 use crate::os::{self, Child, Command, Cutter, Peer, Sink, Source, Stdio};
 use crate::pipe::{PipeStream, peer_name};
@@ -137,7 +137,9 @@ impl<'a> Program<'a> {
     fn with_pipe(self, pipe: PipeStream) -> Result<Command> {
         let direction = pipe.direction;
         let mut command = self.command(pipe.peer);
-        pipe.end_unused_half();
+        if self.options.rules(false).finish == Finish::Auto {
+            pipe.end_unused_half();
+        }
         let (input, output) =
             pipe.into_stdio().with_context(|| format!("could not give the pipe to '{}'", self.name.display()))?;
         if let Some(input) = input.filter(|_| direction.receives()) {
