@@ -38,9 +38,10 @@ const REFUSALS: &[Refusal] = &[
     ),
     (
         |asked| {
-            asked.subcommand == "recv" && asked.has("keep_open") && asked.has("output") && !asked.receives_to_stdout()
+            let many = asked.has("keep_open") || asked.get("count").is_some_and(|count: &NonZeroU64| count.get() > 1);
+            asked.subcommand == "recv" && many && asked.has("output") && !asked.receives_to_stdout()
         },
-        "with '-k' more than one item comes, and '-o' names one file: '-D DIR' takes them",
+        "with '-k' or '-n' more than one item comes, and '-o' names one file: '-D DIR' takes them",
     ),
     (
         |asked| asked.subcommand == "recv" && asked.has("keep_open") && asked.has_fifo() && !asked.is_plain(),

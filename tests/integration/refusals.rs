@@ -71,6 +71,7 @@ fn combinations_without_a_meaning() {
         ("send --serve fd:3 x", "there is nothing to serve"),
         ("send -q 1 x", "'--quit-after' is for programs that do not answer"),
         ("send --max-message 5 x", "'--max-message' is about messages"),
+        ("recv -n 2 -o file x", "'-D DIR' takes them"),
         ("recv --max-message 5 x", "'--max-message' is about messages"),
         ("recv --force x", "are about files"),
         ("recv --preserve -o - x", "are about files"),
