@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
+use std::thread;
 
 use nix::sys::signal::Signal;
 
@@ -45,6 +46,26 @@ fn it_is_waited_for_and_the_wait_can_be_bounded() {
     fifo(&scratch, "late");
     scratch.shell("echo hi > late").run("").ok();
     client.end().ok().out("hi\n");
+}
+
+#[test]
+fn one_that_is_removed_and_made_anew_is_waited_for() {
+    let scratch = Scratch::new();
+    for (direction, line) in [("in", "nobody writes"), ("out", "nobody reads")] {
+        let path = fifo(&scratch, "x");
+        let client = scratch.pipetool(["connect", "-v", "-d", direction, "./x"]).open_stdin().start();
+        client.says(line);
+        fs::remove_file(&path).unwrap();
+        let server = if direction == "in" {
+            let server = scratch.pipetool(["serve", "-d", "out", "fifo:x"]);
+            thread::spawn(move || server.run("hi"))
+        } else {
+            let server = scratch.pipetool(["serve", "-d", "in", "fifo:x"]);
+            thread::spawn(move || server.run(""))
+        };
+        client.end_after_stdin().ok();
+        server.join().unwrap().ok();
+    }
 }
 
 #[test]

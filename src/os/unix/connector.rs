@@ -53,6 +53,12 @@ impl Connector {
         if let Some(handles) = self.handles.take() {
             return Ok(Attempt::Connected(handles));
         }
+        // Who waits in the old one would wait for ever, but a writer may have come to it before it was removed.
+        if let Some(old) = self.fifo.take_if(|fifo| fifo.was_replaced())
+            && let Ok(Attempt::Connected(stream)) = old.attempt()
+        {
+            return Ok(Attempt::Connected(stream));
+        }
         if self.fifo.is_none()
             && let Some(path) = self.place.file().filter(|path| fifo::is_at(path))
         {

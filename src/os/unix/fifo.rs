@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -19,6 +19,8 @@ use crate::os::{Attempt, OneWay, Seen};
 #[derive(Debug)]
 pub(super) struct Fifo {
     path: PathBuf,
+    /// Which file that was.
+    identity: Option<(u64, u64)>,
     way: OneWay,
     /// An open for reading that is under way: it lasts until somebody writes.
     opening: Mutex<Option<Receiver<io::Result<File>>>>,
@@ -28,7 +30,12 @@ pub(super) struct Fifo {
 
 impl Fifo {
     pub(super) fn new(path: PathBuf, way: OneWay) -> Self {
-        Fifo { path, way, opening: Mutex::default(), held: OnceLock::new() }
+        Fifo { identity: identity(&path), path, way, opening: Mutex::default(), held: OnceLock::new() }
+    }
+
+    /// Is it no more what its path leads to?
+    pub(super) fn was_replaced(&self) -> bool {
+        identity(&self.path) != self.identity
     }
 
     /// Makes the file, which nobody can open before its permissions are set.
@@ -110,6 +117,11 @@ impl Fifo {
 
 fn open(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<File> {
     options.custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// What tells one file from another.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Both ways, or either: a FIFO cannot.
