@@ -62,6 +62,25 @@ fn pythons_seqpacket_is_the_peer() {
     echo.end().ok();
 }
 
+#[cfg(unix)]
+const PYTHON_TALKER: &str = r#"
+import select, socket
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); listener.bind("x"); listener.listen()
+pipe, _ = listener.accept()
+for message in b"one", b"", b"more": pipe.send(message)
+gone = select.poll(); gone.register(pipe, 0); gone.poll()
+assert pipe.recv(100) == b"question"
+"#;
+
+#[cfg(unix)] // a Unix peer
+#[test]
+fn what_we_leave_unread_does_not_cost_the_peer_our_last_words() {
+    let scratch = Scratch::new();
+    let talker = scratch.program("python3", ["-c", PYTHON_TALKER]).start();
+    scratch.pipetool(["connect", "-m", "message", "-n", "1", "./x"]).run("question").ok().out("one\n");
+    talker.end().ok();
+}
+
 #[cfg(unix)] // Windows has no greatest message
 #[test]
 fn a_message_larger_than_the_kernel_takes_is_one_clear_error() {

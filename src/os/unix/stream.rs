@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::net::Shutdown;
 
 use super::link::Link;
 use super::packets;
@@ -268,8 +268,9 @@ impl Drop for Socket {
             return;
         }
         self.shutdown(Shutdown::Read);
-        let mut scrap = [0; 16 * 1024];
-        while rustix::net::recv(&self.socket, &mut scrap, RecvFlags::DONTWAIT).is_ok_and(|(read, _)| read > 0) {}
+        let mut scrap = vec![0; 16 * 1024];
+        // Behind an empty message there may be others.
+        while let Ok(Some(_)) = packets::receive(self.socket.as_fd(), &mut scrap) {}
     }
 }
 
