@@ -114,6 +114,11 @@ impl Local {
         self.unsent.as_ref().map_or(0, Translator::undelivered)
     }
 
+    /// Is there nothing left to be taken from the source, and nothing taken that waits?
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.source.as_ref().is_none_or(Source::is_exhausted) && self.unsent_bytes() == 0
+    }
+
     /// How many bytes there are to send, where that is known.
     pub(crate) fn length(&self) -> Option<u64> {
         self.source.as_ref().and_then(Source::length)

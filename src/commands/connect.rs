@@ -13,7 +13,7 @@ use super::session::{Sessions, exit_of, is_fatal};
 use super::values::Patience;
 use crate::bridge::{Local, LocalKind, Session};
 use crate::exit::{self, Exit};
-use crate::os::{Seen, Source, find_elsewhere};
+use crate::os::{Seen, find_elsewhere};
 use crate::pipe::{COMING_BACK, PipeAddress, PipeStream, Seek, Waited};
 use crate::{interrupt, stderr, stdio};
 
@@ -118,7 +118,7 @@ impl Connect {
     fn hold(&self, local: &mut Local, pipe: PipeStream, sessions: &Sessions<'_>) -> Result<Option<Exit>> {
         let is_one_way = !pipe.direction.receives();
         let held = sessions.hold(local, pipe, &self.options.rules(true));
-        let has_said_all = local.source.as_ref().is_none_or(Source::is_exhausted) && local.unsent_bytes() == 0;
+        let has_said_all = local.has_said_all();
         match held {
             Ok(Session::StdoutClosed) => Ok(Some(Exit::StdoutClosed)),
             // There is nothing to come back for; or somebody has typed Ctrl-D.

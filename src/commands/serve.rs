@@ -20,7 +20,7 @@ use super::values::{self, Patience};
 use crate::bridge::{Rules, Session};
 use crate::exit::{self, Exit};
 use crate::os::{self, Access, HandedOver, Instances, OwnedName, ReadyHandle, Sink, Wake};
-use crate::pipe::{Listener, Waited};
+use crate::pipe::{Direction, Listener, Waited};
 use crate::{interrupt, stderr, stdio};
 
 /// A client costs one thread, which sleeps while its COMMAND runs.
@@ -129,11 +129,14 @@ impl Serve {
         let mut local = stdio::open();
         while let Waited::Found(pipe) = self.accept(listener, wake, local.sink.as_ref())? {
             let rules = Rules { time_limit: self.time_limit(), ..self.options.rules(true) };
+            let has_readers_only = listener.is_fifo() && pipe.direction == Direction::Out;
             match sessions.hold(&mut local, pipe, &rules) {
                 Ok(Session::StdoutClosed) => break,
                 Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
                 // One client's trouble is said, and is not the next one's.
                 Err(error) => exit::say(&error),
+                // Who still has the FIFO open would be a reader again at once, and for ever.
+                Ok(_) if has_readers_only && local.has_said_all() => return Ok(Exit::Done),
                 Ok(_) => {}
             }
         }

@@ -121,6 +121,17 @@ fn a_server_gives_to_one_reader_after_another() {
     }
     server.close_stdin();
     scratch.program("cat", ["x"]).run("").ok().out("");
+    server.end().ok();
+}
+
+#[test]
+fn a_server_that_has_said_all_leaves_who_keeps_the_fifo_open() {
+    let scratch = Scratch::new();
+    let server = scratch.server(["-k", "-d", "out", "fifo:x"]);
+    let reader = OpenOptions::new().read(true).open(scratch.path("x")).unwrap();
+    server.end().ok();
+    drop(reader);
+    assert!(scratch.files().is_empty());
 }
 
 #[test]
