@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
@@ -13,10 +14,11 @@ const NOBODY: &str = "65534";
 /// pipetool as another user, who must be able to reach the directory.
 pub fn as_nobody<'a>(scratch: &Scratch, arguments: impl IntoIterator<Item = &'a str>) -> Starter {
     fs::set_permissions(scratch.path(""), Permissions::from_mode(0o777)).unwrap();
-    // The build directory may be closed to others: a copy where they can read it.
+    // The build directory may be closed to others: a copy where they can read it. Another process makes it: a child that
+    // is being forked by a test beside us would have our handle of it for a moment, and nobody could run it (ETXTBSY).
     let program = scratch.path("pipetool");
     if !program.exists() {
-        fs::copy(PIPETOOL, &program).unwrap();
+        scratch.program("cp", [Path::new(PIPETOOL), &program]).run("").ok();
     }
     let identity = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()];
     let program = program.to_str().unwrap().to_owned();
