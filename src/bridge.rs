@@ -26,7 +26,7 @@ use std::time::Duration;
 use conduct::Conduct;
 
 use crate::framing::Translator;
-use crate::os::{Ended, Flow, OneWay, Show, Sink, Source, Translate, Wake, Watch, pump, share_threads};
+use crate::os::{Connection, Ended, Flow, OneWay, Show, Sink, Source, Translate, Wake, Watch, pump, share_threads};
 use crate::pipe::PipeEnds;
 use crate::progress::Meter;
 
@@ -228,22 +228,41 @@ pub(crate) enum CarryFailure {
     Read(io::Error),
     /// The sink could not be written to.
     Write(io::Error),
+    /// The peer left without reading all it was sent.
+    Undelivered,
 }
 
 /// Moves all bytes from `source` to `sink`, and ends both: a sink that is closed is no failure.
 pub(crate) fn carry(source: Source, sink: Sink) -> Result<(), CarryFailure> {
+    carry_what_is_wanted(source, sink).map(drop)
+}
+
+/// The same to a peer, which is to take all of it.
+pub(crate) fn carry_to_peer(source: Source, sink: Sink, connection: &Connection) -> Result<(), CarryFailure> {
+    let lost = carry_what_is_wanted(source, sink)?;
+    match conduct::until_taken(connection, || None) {
+        Err(Failure::Reset) => Err(CarryFailure::Undelivered),
+        Err(Failure::Send(error)) => Err(CarryFailure::Write(error)),
+        _ if lost > 0 => Err(CarryFailure::Undelivered),
+        _ => Ok(()),
+    }
+}
+
+/// How many bytes were taken and not wanted any more?
+fn carry_what_is_wanted(source: Source, sink: Sink) -> Result<usize, CarryFailure> {
     let wake = Wake::new().map_err(CarryFailure::Read)?;
     let (mut source, mut sink) = (Some(source), Some(sink));
     let watch = Watch { count: &|_| {}, show: None };
     let flow = Flow { goes: OneWay::Out, source: &mut source, sink: &mut sink, watch, translator: None };
     let (tell, hear) = channel();
     pump(vec![flow], &wake, &|_, ended| drop(tell.send(ended)));
+    let lost = source.as_ref().map_or(0, |source| source.undelivered().len());
     source.into_iter().for_each(Source::close);
     sink.into_iter().for_each(Sink::finish);
     match hear.recv().unwrap_or(Ended::Woken) {
         Ended::ReadFailed(error) => Err(CarryFailure::Read(error)),
         Ended::WriteFailed(error) => Err(CarryFailure::Write(error)),
-        Ended::SourceEnded | Ended::SinkClosed | Ended::Woken | Ended::Enough | Ended::Malformed(_) => Ok(()),
+        Ended::SourceEnded | Ended::SinkClosed | Ended::Woken | Ended::Enough | Ended::Malformed(_) => Ok(lost),
     }
 }
 

@@ -66,24 +66,10 @@ impl<'a> Conduct<'a> {
         if self.was_reset {
             return Err(Failure::Reset);
         }
-        if direction == Direction::Out && self.all_sent { self.until_taken() } else { Ok(Session::Over) }
-    }
-
-    /// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone.
-    fn until_taken(&self) -> Result<Session, Failure> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            self.connection.take_error().map_err(as_send_failure)?;
-            if self.connection.untaken().map_err(Failure::Send)? == 0 {
-                // It may have left without reading in between.
-                self.connection.take_error().map_err(as_send_failure)?;
-                return Ok(Session::Over);
-            }
-            if let Some(time_is_over) = self.time_is_over() {
-                return Ok(time_is_over);
-            }
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(15));
+        if direction == Direction::Out && self.all_sent {
+            until_taken(self.connection, || self.time_is_over())
+        } else {
+            Ok(Session::Over)
         }
     }
 
@@ -171,6 +157,25 @@ impl<'a> Conduct<'a> {
 
     fn idle_at(&self) -> Option<Instant> {
         self.rules.idle_timeout.and_then(|timeout| self.meter.last_moved().checked_add(timeout))
+    }
+}
+
+/// With direction out the peer's end cannot be seen: then we are done when it has taken all, or gone, or when
+/// the time for that `is_over`.
+pub(super) fn until_taken(connection: &Connection, is_over: impl Fn() -> Option<Session>) -> Result<Session, Failure> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        connection.take_error().map_err(as_send_failure)?;
+        if connection.untaken().map_err(Failure::Send)? == 0 {
+            // It may have left without reading in between.
+            connection.take_error().map_err(as_send_failure)?;
+            return Ok(Session::Over);
+        }
+        if let Some(time_is_over) = is_over() {
+            return Ok(time_is_over);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(15));
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, anyhow};
 
 use super::child_pipes::{ChildPipe, ChildWay, OtherEnd};
 use super::values::Patience;
 use crate::os::{self, Sink, Source};
-use crate::pipe::{Direction, Manner, PipeAddress, PipeStream, Seek, Waited};
+use crate::pipe::{Direction, Manner, PipeAddress, PipeEnds, PipeStream, Seek, Waited};
 use crate::{bridge, exit, stderr};
 
 /// A pipe to the child, its other end not connected yet.
@@ -89,17 +89,16 @@ fn to_child(sink: Sink, other: Other) -> Result<()> {
 }
 
 fn from_child(source: Source, other: Other) -> Result<()> {
-    let (sink, name) = match other {
-        Other::Standard | Other::Bridge => (Some(Sink::stdout()), "stdout".to_owned()),
-        Other::File(file, name) => (Some(Sink::file(file)), name),
+    let (carried, name) = match other {
+        Other::Standard | Other::Bridge => (bridge::carry(source, Sink::stdout()), "stdout".to_owned()),
+        Other::File(file, name) => (bridge::carry(source, Sink::file(file)), name),
         Other::Pipe(seek, wait, name) => {
-            (connect(*seek, wait, &name, None)?.and_then(|pipe| pipe.into_ends(true).sink), name)
+            let ends = connect(*seek, wait, &name, None)?.map(|pipe| pipe.into_ends(true));
+            let Some(PipeEnds { sink: Some(sink), connection, .. }) = ends else { return Ok(()) };
+            (bridge::carry_to_peer(source, sink, &connection), name)
         }
     };
-    match sink {
-        Some(sink) => bridge::carry(source, sink).map_err(|error| in_words(error, &name)),
-        None => Ok(()),
-    }
+    carried.map_err(|error| in_words(error, &name))
 }
 
 fn connect(seek: Seek, wait: Patience, name: &str, until_closed: Option<&Sink>) -> Result<Option<PipeStream>> {
@@ -114,5 +113,8 @@ fn in_words(failure: bridge::CarryFailure, name: &str) -> Error {
     match failure {
         bridge::CarryFailure::Read(error) => Error::from(error).context(format!("could not read '{name}'")),
         bridge::CarryFailure::Write(error) => Error::from(error).context(format!("could not write to '{name}'")),
+        bridge::CarryFailure::Undelivered => {
+            anyhow!("could not deliver everything to '{name}': the peer left without reading all of it")
+        }
     }
 }

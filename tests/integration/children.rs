@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use nix::sys::signal::Signal;
 
@@ -222,6 +222,25 @@ fn signals_go_to_the_child_and_its_end_is_ours() {
     side.prints("passed on");
     side.signal(Signal::SIGTERM);
     side.end().killed_by(Signal::SIGTERM);
+}
+
+#[test]
+fn a_server_that_leaves_without_reading_what_a_child_has_for_it() {
+    let scratch = Scratch::new();
+    let server = UnixListener::bind(scratch.path("x")).unwrap();
+    for much in [10, 40_000, 1_000_000] {
+        let script = format!("trap '' PIPE; head -c {much} /dev/zero >&{{a}}; :");
+        let child = ["spawn-child", "--pipe", "a=out:./x", "--", "sh", "-c", &script];
+        let side = scratch.pipetool(child).start();
+        let (mut taken, _) = server.accept().unwrap();
+        taken.read_exact(&mut [0]).unwrap();
+        drop(taken);
+        side.end().code(1).says(&["could not", "'./x'"]);
+    }
+    let side = scratch.pipetool(["spawn-child", "--pipe", "a=out:./x", "--", "sh", "-c", "echo hi >&{a}"]).start();
+    let (mut taken, _) = server.accept().unwrap();
+    taken.read_to_end(&mut Vec::new()).unwrap();
+    side.end().ok().says_nothing();
 }
 
 /// A server that never comes for what a child has left is waited for no longer than a user likes.
