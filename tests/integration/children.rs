@@ -328,6 +328,18 @@ fn handles_of_our_parent_are_checked_first() {
         let script = format!("exec 3< <(:) 4> >(cat) 7</dev/null; exec $PIPETOOL connect {line}");
         scratch.shell(&script).run("").code(1).one_line(&[reason]);
     }
+    let [ours, theirs] = {
+        let flags = rustix::net::SocketFlags::empty();
+        let pair =
+            rustix::net::socketpair(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::SEQPACKET, flags, None);
+        pair.map(|(ours, theirs)| [ours, theirs]).unwrap()
+    };
+    let number = theirs.as_raw_fd();
+    for way in ["in", "out", "inout"] {
+        let line = format!("exec $PIPETOOL connect -d {way} fd:{number}");
+        scratch.shell(&line).run("").code(1).one_line(&["keeps messages apart"]);
+    }
+    drop((ours, theirs));
     let script = "exec 3< <(echo to us) 4> >(cat > got); echo to them | $PIPETOOL connect ' +03 ,4'";
     let script = script.replace("' +03", "'fd: +03");
     scratch.shell(&format!("{script}; exec 4>&-; wait; sleep 0")).run("").ok().out("to us\n");

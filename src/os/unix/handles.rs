@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{DupFlags, FdFlags};
+use rustix::net::SocketType;
 
 use super::sink::Sink;
 use super::source::Source;
@@ -135,6 +136,10 @@ impl Adopted {
             FileType::Fifo => false,
             _ => return Err(io::Error::other(format!("handle {number} is open, but no pipe or socket"))),
         };
+        if is_socket && rustix::net::sockopt::socket_type(inherited)? != SocketType::STREAM {
+            let what = "is a socket that keeps messages apart: only one that is a stream can be taken";
+            return Err(io::Error::other(format!("handle {number} {what}")));
+        }
         rustix::io::fcntl_setfd(inherited, if fd > 2 { FdFlags::CLOEXEC } else { FdFlags::empty() })?;
         let handle = match fd {
             // stdin, stdout and stderr stay what they are.

@@ -30,20 +30,22 @@ pub(crate) fn group_id(name: &str) -> Option<u32> {
 }
 
 /// Who connected, or who listens where we connected (`SO_PEERCRED`, unix(7)).
+/// Of another kind of socket, which a parent may have given us, nobody knows.
 /// Through nix: rustix takes a pid of 0 for impossible, and a peer in another PID namespace has it.
 #[cfg(target_os = "linux")]
-pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<Option<Peer>> {
     let credentials = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::PeerCredentials)?;
-    Ok(Peer {
+    let is_known = credentials.uid() != u32::MAX;
+    Ok(is_known.then(|| Peer {
         user: credentials.uid(),
         group: credentials.gid(),
         pid: u32::try_from(credentials.pid()).ok().filter(|&pid| pid != 0),
-    })
+    }))
 }
 
 /// Who is at the other end (getpeereid(3)); which process it is, it does not say.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<Option<Peer>> {
     let (user, group) = nix::unistd::getpeereid(socket)?;
-    Ok(Peer { user: user.as_raw(), group: group.as_raw(), pid: None })
+    Ok(Some(Peer { user: user.as_raw(), group: group.as_raw(), pid: None }))
 }

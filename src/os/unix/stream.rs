@@ -56,9 +56,7 @@ impl Stream {
     /// Who is at the other end; a pipe does not say.
     pub(crate) fn peer(&self) -> io::Result<Option<Peer>> {
         match self {
-            Stream::Socket(socket) | Stream::Packets { socket, answers: true } => {
-                people::peer_of(socket.as_fd()).map(Some)
-            }
+            Stream::Socket(socket) | Stream::Packets { socket, answers: true } => people::peer_of(socket.as_fd()),
             Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } | Stream::Packets { .. } => Ok(None),
         }
     }
