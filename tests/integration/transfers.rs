@@ -179,6 +179,11 @@ fn handles_and_fifos_go_one_way_or_two() {
     };
     both(inherit("send fd:3 a", one), inherit("recv fd:3 -o c", other)).1.ok();
     assert!(fs::read(scratch.path("c")).unwrap() == file);
+    // Two of a kind, of which one gives up.
+    let (one, other) = UnixStream::pair().unwrap();
+    let other = inherit("send fd:3 a", other).start();
+    inherit("send -w 100ms fd:3 a", one).start().end().code(124);
+    other.end().code(1).one_line(&["'fd:3'", "there is no other"]);
     // One way: it is said that nothing is known of its arrival.
     scratch.shell("$PIPETOOL send fd:3 a 3>&1 | $PIPETOOL recv fd:0 -o d").run("").ok();
     assert!(fs::read(scratch.path("d")).unwrap() == file);

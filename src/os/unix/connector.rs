@@ -66,6 +66,7 @@ impl Connector {
         }
         match (&self.fifo, &self.place) {
             (Some(fifo), _) => fifo.attempt(),
+            (None, Place::Handles(..)) => Err(io::Error::other("it was no one to talk to, and there is no other")),
             (None, Place::Fifo(path)) => no_fifo(path).map(Attempt::NotYet),
             (None, place) => connect(place, self.mode),
         }
