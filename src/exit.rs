@@ -83,16 +83,7 @@ pub(crate) fn say(error: &anyhow::Error) {
 
 /// What failed, and each reason behind it.
 pub(crate) fn in_one_line(error: &anyhow::Error) -> String {
-    error.chain().map(reason).collect::<Vec<_>>().join(": ")
-}
-
-/// An error's text, without the "(os error 2)" that std appends.
-pub(crate) fn reason(cause: &(dyn std::error::Error + 'static)) -> String {
-    let text = cause.to_string();
-    match cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_owned(),
-        None => text,
-    }
+    error.chain().map(stderr::reason).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -13,9 +13,8 @@
 //! Beside them: `framing` tells messages apart, `progress` counts what moves and `dump` shows it,
 //! `interrupt` cleans up when a signal ends us, and `stdio` is this process's own stdin and stdout.
 //!
-//! Imports point the way bytes go: `commands → bridge | transfer | framing | progress | dump | interrupt | stdio →
-//! pipe → os`.
-//! Nothing below `commands` knows clap or anyhow.
+//! Imports point the way bytes go: `commands → bridge | hub | transfer | framing | progress | dump | interrupt | stdio →
+//! pipe → os`. Nothing below `commands` knows clap or anyhow.
 
 use std::process::ExitCode;
 

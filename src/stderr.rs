@@ -21,6 +21,15 @@ pub(crate) fn show(text: &str) {
     progress::beside_bar(|| drop(io::stderr().lock().write_all(text.as_bytes())));
 }
 
+/// An error's text, without the "(os error 2)" that std appends.
+pub(crate) fn reason(cause: &(dyn std::error::Error + 'static)) -> String {
+    let text = cause.to_string();
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_owned(),
+        None => text,
+    }
+}
+
 /// `text` with control characters escaped: file names and what peers sent may hold escape sequences.
 pub(crate) fn harmless(text: &str) -> String {
     escaped(text, is_harmful, |out, c| write!(out, "{}", c.escape_default()))

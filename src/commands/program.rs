@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow};
 use super::options::PipeOptions;
 use super::session::Sessions;
 use crate::bridge::{Finish, Local, LocalKind, Rules, Session};
-use crate::exit::{Exit, reason};
+use crate::exit::Exit;
 use crate::os::{self, Child, Command, Cutter, Peer, Sink, Source, Stdio};
 use crate::pipe::{PipeStream, peer_name};
 use crate::{interrupt, stderr};
@@ -188,6 +188,6 @@ pub(crate) fn end(mut child: Child) {
 
 /// Says why a program did not start, with a shell's codes for it.
 pub(crate) fn not_started(name: &OsStr, error: &io::Error) -> Exit {
-    stderr::say(&format!("could not run '{}': {}", name.display(), reason(error)));
+    stderr::say(&format!("could not run '{}': {}", name.display(), stderr::reason(error)));
     if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotRunnable }
 }

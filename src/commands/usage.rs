@@ -6,7 +6,7 @@ use std::io;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::exit::{Exit, reason};
+use crate::exit::Exit;
 use crate::stderr;
 
 /// Options of nc, ncat, socat and their like that we do not have, and what does their work.
@@ -35,7 +35,7 @@ pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> Exit {
             Ok(()) => Exit::Done,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::StdoutClosed,
             Err(error) => {
-                stderr::say(&format!("could not write to 'stdout': {}", reason(&error)));
+                stderr::say(&format!("could not write to 'stdout': {}", stderr::reason(&error)));
                 Exit::Failed
             }
         },

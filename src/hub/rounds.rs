@@ -16,6 +16,7 @@ use crate::pipe::Listener;
 /// How often clients that take nothing are looked at: poll does not tell of one that reads no more while
 /// its queue is full, only a write does.
 const TICK: Duration = Duration::from_millis(250);
+
 /// One server, many clients.
 pub(crate) struct Hub<'a> {
     pub(super) terms: &'a Terms,

@@ -355,3 +355,14 @@ pub(crate) enum OneWay {
     /// We send.
     Out,
 }
+
+impl OneWay {
+    /// Makes sure that a handle that we inherited, which `reads` and `writes`, goes this way.
+    fn has_to_be_had(self, number: u64, reads: bool, writes: bool) -> io::Result<()> {
+        let (can, only) = match self {
+            OneWay::In => (reads, "written to, not read"),
+            OneWay::Out => (writes, "read, not written to"),
+        };
+        if can { Ok(()) } else { Err(io::Error::other(format!("handle {number} can only be {only}"))) }
+    }
+}

@@ -30,9 +30,9 @@ pub(crate) use plain::{Apart, PlainReceiver, PlainSender};
 pub(crate) use receiver::{Onlooker, Receiver};
 pub(crate) use sender::{Left, Sender};
 
-use crate::exit::reason;
 use crate::os::Stopped;
 use crate::pipe::{Direction, Manner, PeerRule, PipeAddress, PipeEnds, Seek, Waited};
+use crate::stderr;
 
 /// What kept a transfer from its end.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Trouble {
     /// What is wrong here, for the user at the other side.
     pub(crate) fn for_peer(&self) -> Option<String> {
         match self {
-            Trouble::Here(what, error) => Some(format!("{what}: {}", reason(error))),
+            Trouble::Here(what, error) => Some(format!("{what}: {}", stderr::reason(error))),
             Trouble::StdoutClosed => Some("nobody reads its stdout any more".into()),
             Trouble::Nonsense(what) => Some(format!("it does not understand {what}")),
             Trouble::Silent => Some("it has waited long enough (--idle-timeout)".into()),

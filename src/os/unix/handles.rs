@@ -153,12 +153,7 @@ impl Adopted {
     }
 
     fn must_be(&self, way: OneWay) -> io::Result<()> {
-        let (can, only) = match way {
-            OneWay::In => (self.reads, "written to, not read"),
-            OneWay::Out => (self.writes, "read, not written to"),
-        };
-        let number = self.number;
-        if can { Ok(()) } else { Err(io::Error::other(format!("handle {number} can only be {only}"))) }
+        way.has_to_be_had(self.number, self.reads, self.writes)
     }
 
     fn into_socket(self) -> io::Result<Stream> {
