@@ -21,7 +21,8 @@ pub(crate) struct Connector {
     place: Place,
     mode: Option<Mode>,
     fifo_way: Option<OneWay>,
-    fifo: Option<Fifo>,
+    /// The FIFOs that were found there, one after another: who wrote to one may have done so before it was removed.
+    fifos: Vec<Fifo>,
     /// Handles need not be looked for.
     handles: Option<Stream>,
 }
@@ -42,7 +43,7 @@ impl Connector {
             Place::Handles(number, other) => Some(handles::adopt(number, other, way)?),
             _ => None,
         };
-        Ok(Connector { place, mode, fifo_way, fifo: None, handles })
+        Ok(Connector { place, mode, fifo_way, fifos: Vec::new(), handles })
     }
 
     /// Tries once to connect, without ever waiting.
@@ -53,22 +54,26 @@ impl Connector {
         if let Some(handles) = self.handles.take() {
             return Ok(Attempt::Connected(handles));
         }
-        // Who waits in the old one would wait for ever, but a writer may have come to it before it was removed.
-        if let Some(old) = self.fifo.take_if(|fifo| fifo.was_replaced())
-            && let Ok(Attempt::Connected(stream)) = old.attempt()
+        if let Some(path) = self.place.file().filter(|path| fifo::is_at(path))
+            && self.fifos.last().is_none_or(Fifo::was_replaced)
         {
-            return Ok(Attempt::Connected(stream));
+            self.fifos.push(Fifo::new(path.to_owned(), self.fifo_way.ok_or_else(fifo::no_way)?));
         }
-        if self.fifo.is_none()
-            && let Some(path) = self.place.file().filter(|path| fifo::is_at(path))
-        {
-            self.fifo = Some(Fifo::new(path.to_owned(), self.fifo_way.ok_or_else(fifo::no_way)?));
+        let mut looked_at = 0;
+        while let Some(fifo) = self.fifos.get(looked_at) {
+            match fifo.attempt() {
+                Ok(Attempt::NotYet(_)) => looked_at += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => drop(self.fifos.remove(looked_at)),
+                connected => return connected,
+            }
         }
-        match (&self.fifo, &self.place) {
-            (Some(fifo), _) => fifo.attempt(),
-            (None, Place::Handles(..)) => Err(io::Error::other("it was no one to talk to, and there is no other")),
-            (None, Place::Fifo(path)) => no_fifo(path).map(Attempt::NotYet),
-            (None, place) => connect(place, self.mode),
+        let has_become_other = |path: &Path| path.exists() && !fifo::is_at(path);
+        match (self.fifos.last(), &self.place) {
+            // Nor is one that was removed nothing: its writer may have come, and we do not know it yet.
+            (Some(fifo), place) if !place.file().is_some_and(has_become_other) => Ok(Attempt::NotYet(fifo.missing())),
+            (_, Place::Handles(..)) => Err(io::Error::other("it was no one to talk to, and there is no other")),
+            (_, Place::Fifo(path)) => no_fifo(path).map(Attempt::NotYet),
+            (_, place) => connect(place, self.mode),
         }
     }
 }

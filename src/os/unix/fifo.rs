@@ -68,7 +68,8 @@ impl Fifo {
         Ok(())
     }
 
-    fn missing(&self) -> Seen {
+    /// Who is not there yet.
+    pub(super) fn missing(&self) -> Seen {
         match self.way {
             OneWay::In => Seen::NoWriter,
             OneWay::Out => Seen::NoReader,
