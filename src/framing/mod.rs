@@ -1,11 +1,13 @@
 //! Framings: how messages are delimited on a pipe that carries bytes.
 //!
-//! Nothing here does I/O. Bytes are pushed into a [`Decoder`] and messages come out; [`Framing::encode`]
-//! puts a message behind others. Whoever moves the bytes uses the same ones.
+//! Nothing here does I/O. Bytes are pushed into a [`Decoder`] and messages come out, [`Framing::encode`] puts a message
+//! behind others; a [`Reader`] and a [`Form`] know stdin's and stdout's forms as well, and a [`Translator`] is the way
+//! from one to the other. Whoever moves the bytes uses the same ones.
 
 mod decoder;
 mod form;
 mod length;
+mod reader;
 mod translator;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use std::str::FromStr;
 pub use decoder::{Decoder, Lie};
 pub use form::Form;
 pub use length::{LengthField, Width};
+pub use reader::Reader;
 pub use translator::{Problem, Translator};
 
 /// Every framing that is a word. Those of a length take `@OFFSET+N` besides: see [`LengthField`].

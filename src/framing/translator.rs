@@ -3,33 +3,22 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Decoder, Form, Framing, Lie};
+use super::{Form, Reader};
 
 /// Makes the bytes of one side into those of the other, message by message.
 #[derive(Debug)]
 pub struct Translator {
-    input: Input,
+    reader: Reader,
+    input: Form,
     output: Form,
     largest: usize,
     /// Messages so far, and how many are enough.
     count: u64,
     enough: Option<u64>,
-    strip_bom: bool,
-    /// Is nothing to be made of what is still to come?
-    stuck: bool,
     outgoing: Outgoing,
     /// What every message is shown to.
     seen: VecDeque<Vec<u8>>,
     shows: bool,
-}
-
-/// What makes messages of bytes.
-#[derive(Debug)]
-enum Input {
-    Framed(Decoder),
-    Whole(Vec<u8>),
-    Text(Decoder, Form),
-    Kept,
 }
 
 /// Bytes that are ready to go, and where each message ends in them.
@@ -55,21 +44,13 @@ impl Translator {
     /// From `input` to `output`, for messages of at most `largest` bytes.
     #[must_use]
     pub fn new(input: Form, output: Form, largest: usize) -> Self {
-        let lines = || Decoder::new(Framing::Lines, largest.saturating_mul(2).saturating_add(4));
-        let input = match input {
-            Form::Framed(framing) => Input::Framed(Decoder::new(framing, largest)),
-            Form::Whole => Input::Whole(Vec::new()),
-            Form::Base64 | Form::Hex => Input::Text(lines(), input),
-            Form::Kept => Input::Kept,
-        };
         Translator {
+            reader: Reader::new(input, largest),
             input,
             output,
             largest,
             count: 0,
             enough: None,
-            strip_bom: false,
-            stuck: false,
             outgoing: Outgoing::default(),
             seen: VecDeque::new(),
             shows: false,
@@ -86,7 +67,7 @@ impl Translator {
     /// Drops the byte order mark that .NET's `StreamWriter` puts in front of everything.
     #[must_use]
     pub fn without_bom(mut self, strip: bool) -> Self {
-        self.strip_bom = strip;
+        self.reader = self.reader.without_bom(strip);
         self
     }
 
@@ -117,7 +98,7 @@ impl Translator {
     /// Did the input turn out to be no such framing? Where its next message would begin cannot be known then.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.stuck
+        self.reader.is_stuck()
     }
 
     /// The greatest message that it takes.
@@ -131,28 +112,7 @@ impl Translator {
     /// # Errors
     /// At the first thing that is no message; what came before it is ready to go.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        match &mut self.input {
-            Input::Framed(decoder) | Input::Text(decoder, _) => decoder.push(bytes),
-            Input::Whole(all) => {
-                if all.len() + bytes.len() > self.largest {
-                    let largest = self.largest;
-                    self.stuck = true;
-                    return Err(Problem::Input(format!("a message of more than {largest} bytes (--max-message)")));
-                }
-                all.extend_from_slice(bytes);
-                return Ok(());
-            }
-            Input::Kept => {
-                if bytes.len() > self.largest {
-                    let (length, largest) = (bytes.len(), self.largest);
-                    return Err(Problem::Input(format!(
-                        "a message of {length} bytes, more than {largest} (--max-message)"
-                    )));
-                }
-                return self.message(bytes);
-            }
-        }
-        self.drain(false)
+        self.read(|reader, each| reader.push(bytes, each))
     }
 
     /// Takes the end of data.
@@ -160,14 +120,7 @@ impl Translator {
     /// # Errors
     /// An end in the middle of a message.
     pub fn finish(&mut self) -> Result<(), Problem> {
-        match &mut self.input {
-            Input::Framed(_) | Input::Text(..) => self.drain(true),
-            Input::Whole(all) => {
-                let all = std::mem::take(all);
-                if all.is_empty() { Ok(()) } else { self.message(&all) }
-            }
-            Input::Kept => Ok(()),
-        }
+        self.read(|reader, each| reader.finish(each))
     }
 
     /// Bytes to be written next: one message's with [`Form::Kept`] on this side (it may be empty), else all.
@@ -211,70 +164,60 @@ impl Translator {
         self.outgoing.gone = self.outgoing.begin;
     }
 
-    fn drain(&mut self, at_end: bool) -> Result<(), Problem> {
-        // The decoder lends its messages while the other parts are written to.
-        let mut input = std::mem::replace(&mut self.input, Input::Kept);
-        let result = self.drain_from(&mut input, at_end);
-        self.input = input;
-        result
-    }
-
-    fn drain_from(&mut self, input: &mut Input, at_end: bool) -> Result<(), Problem> {
-        let (decoder, form) = match input {
-            Input::Framed(decoder) => (decoder, None),
-            Input::Text(decoder, form) => (decoder, Some(*form)),
-            Input::Whole(_) | Input::Kept => return Ok(()),
-        };
-        while !self.has_enough() {
-            match decoder.next().map_err(|lie| self.stick(&lie))? {
-                Some(message) => self.decoded(message, form)?,
-                None => break,
-            }
-        }
-        if at_end
-            && !self.has_enough()
-            && let Some(message) = decoder.finish().map_err(|lie| self.stick(&lie))?
-        {
-            self.decoded(message, form)?;
-        }
-        Ok(())
-    }
-
-    fn stick(&mut self, lie: &Lie) -> Problem {
-        self.stuck = true;
-        Problem::Input(lie.to_string())
-    }
-
-    fn decoded(&mut self, text: &[u8], form: Option<Form>) -> Result<(), Problem> {
-        let Some(form) = form else { return self.message(text) };
-        let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.count + 1));
-        let message = form.decode(text).map_err(wrong)?;
-        if message.len() > self.largest {
-            return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)));
-        }
-        self.message(&message)
-    }
-
-    fn message(&mut self, mut message: &[u8]) -> Result<(), Problem> {
-        const BOM: &[u8] = b"\xef\xbb\xbf";
+    fn read(
+        &mut self,
+        read: impl FnOnce(&mut Reader, &mut dyn FnMut(&[u8]) -> Result<(), Halt>) -> Result<(), Halt>,
+    ) -> Result<(), Problem> {
         if self.has_enough() {
             return Ok(());
         }
-        self.count += 1;
-        if std::mem::take(&mut self.strip_bom) {
-            message = message.strip_prefix(BOM).unwrap_or(message);
+        // The reader lends its messages while the other parts are written to.
+        let mut reader = std::mem::take(&mut self.reader);
+        let result = read(&mut reader, &mut |text| self.take(text));
+        self.reader = reader;
+        match result {
+            Ok(()) | Err(Halt::Enough) => Ok(()),
+            Err(Halt::At(problem)) => Err(problem),
         }
+    }
+
+    /// Takes a message as it was written.
+    fn take(&mut self, text: &[u8]) -> Result<(), Halt> {
+        let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.count + 1));
+        let message = self.input.decode(text).map_err(wrong)?;
+        if message.len() > self.largest {
+            return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)).into());
+        }
+        self.count += 1;
         if self.shows {
             self.seen.push_back(message.to_vec());
         }
         let Outgoing { bytes: out, ends, .. } = &mut self.outgoing;
         let before = out.len();
-        self.output.encode(message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
+        self.output.encode(&message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
         // An empty message that is written as nothing is never delivered: its end would be kept for ever.
         if out.len() > before || self.output == Form::Kept {
             ends.push_back(out.len());
         }
-        Ok(())
+        if self.has_enough() { Err(Halt::Enough) } else { Ok(()) }
+    }
+}
+
+/// Why no more messages are taken for now.
+enum Halt {
+    Enough,
+    At(Problem),
+}
+
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Halt::At(problem)
+    }
+}
+
+impl From<String> for Halt {
+    fn from(lie: String) -> Self {
+        Halt::At(Problem::Input(lie))
     }
 }
 
@@ -290,7 +233,7 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::NAMES;
+    use crate::framing::{Decoder, Framing, NAMES};
     use proptest::prelude::*;
 
     fn translated(input: &str, output: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, Problem> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::queue::{Batch, Queue};
-use super::wire::Reader;
 use super::{Counts, OnSlow, Terms, Totals};
+use crate::framing::Reader;
 use crate::os::{Gave, Link, Peer, Wish, in_time};
 use crate::progress::Meter;
 
@@ -78,7 +78,7 @@ impl<'a> Client<'a> {
             number,
             peer,
             link,
-            reader: Reader::new(terms.wire, terms.largest, terms.strips_bom),
+            reader: terms.wire.reader(terms.largest).without_bom(terms.strips_bom),
             queue: Queue::new(terms.queue, terms.wire),
             receives: terms.direction.receives(),
             sending,

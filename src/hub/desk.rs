@@ -4,9 +4,9 @@ use std::io;
 
 use super::label::{self, To};
 use super::queue::Batch;
-use super::wire::{Reader, Wire};
+use super::wire::Wire;
 use super::{Failure, Terms};
-use crate::framing::give_back;
+use crate::framing::{Reader, give_back};
 use crate::os::{Gave, Sink, Source, Took};
 
 /// As much may wait for stdout before the clients have to.
@@ -43,7 +43,7 @@ impl Desk {
             wire: terms.stdio,
             largest: terms.largest,
             labelled: terms.labelled,
-            reader: Reader::new(terms.stdio, terms.largest, false),
+            reader: terms.stdio.reader(terms.largest),
             read: 0,
             unwritten: Vec::new(),
             written: 0,
@@ -77,6 +77,7 @@ impl Desk {
             Took::NotYet => return Ok(()),
             Took::Failed(error) => return Err(Failure::Stdin(error)),
         };
+        self.reader.give_back();
         source.let_go();
         if matches!(took, Took::End) {
             self.source = None;

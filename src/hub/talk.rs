@@ -125,9 +125,12 @@ fn listen(
         }
         Ok(())
     };
-    match took {
+    let read = match took {
         Took::Some(count) => reader.push(&buffer[..*count], each),
         Took::End => reader.finish(each),
         Took::NotYet | Took::Failed(_) => Ok(()),
-    }
+    };
+    // Who says nothing more for hours is one of many.
+    reader.give_back();
+    read
 }
