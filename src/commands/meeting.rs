@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::clock::Clock;
 use super::options::{ConnectionOptions, MeetingOptions};
 use super::transfers::{Side, TransferOptions};
 use crate::interrupt::{self, Cleanup};
 use crate::os::{Access, OwnedName, Peer, Seen, Sink, Wake};
-use crate::pipe::{Listener, Manner, PipeStream, Seek, Waited, within};
+use crate::pipe::{Clock, Listener, Manner, PipeStream, Seek, Waited, within};
 use crate::transfer::Channel;
 use crate::transfer::wire::Role;
 use crate::{exit, stderr};

@@ -3,7 +3,6 @@
 
 mod carriers;
 mod child_pipes;
-mod clock;
 mod completions;
 mod connect;
 mod help;

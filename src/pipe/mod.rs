@@ -2,6 +2,7 @@
 //! How a system does it is left to `os`.
 
 pub(crate) mod address;
+pub(crate) mod clock;
 pub(crate) mod direction;
 pub(crate) mod listener;
 pub(crate) mod manner;
@@ -9,6 +10,7 @@ pub(crate) mod peer;
 pub(crate) mod stream;
 
 pub(crate) use address::PipeAddress;
+pub(crate) use clock::Clock;
 pub(crate) use direction::Direction;
 pub(crate) use listener::{Listener, nobody_came, within};
 pub(crate) use manner::Manner;

@@ -1,10 +1,9 @@
 //! A connection whose peer may talk to us, and the wait for a server.
 
 use std::io;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Direction, Manner, PeerRule, PipeAddress};
+use super::{Clock, Direction, Manner, PeerRule, PipeAddress};
 use crate::os::{Attempt, Connection, Connector, Cutter, Link, Mode, OneWay, Peer, Seen, Sink, Source, Stdio, Stream};
 
 /// The pause between two attempts to connect: short enough that nobody notices it, and in the long run
@@ -13,9 +12,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 
 /// The pauses before a connection that was lost is made again.
 pub(crate) const COMING_BACK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-
-/// After this long the user is told what we wait for.
-const NOTICE_AFTER: Duration = Duration::from_secs(1);
 
 /// What came of the wait for the other side.
 #[derive(Debug)]
@@ -87,29 +83,22 @@ impl Seek {
         stdout: Option<&Sink>,
         mut waiting: impl FnMut(Seen),
     ) -> io::Result<Waited> {
-        let start = Instant::now();
-        let mut pause = self.pauses.0;
-        let mut told = false;
+        let (first_pause, longest_pause) = self.pauses;
+        let mut clock = Clock::new(wait).pausing_from(first_pause);
         loop {
             let seen = match self.attempt()? {
                 Ok(stream) => return Ok(Waited::Found(stream)),
                 Err(seen) => seen,
             };
-            let left = wait.map(|wait| wait.saturating_sub(start.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
+            if clock.is_over() {
                 return Err(too_late(wait.unwrap_or_default(), seen));
             }
-            if !told && start.elapsed() >= NOTICE_AFTER {
+            if clock.is_due_to_say() {
                 waiting(seen);
-                told = true;
             }
-            let sleep = pause.min(left.unwrap_or(pause));
-            match stdout {
-                Some(stdout) if stdout.closes_within(sleep) => return Ok(Waited::NobodyReads),
-                Some(_) => {}
-                None => thread::sleep(sleep),
+            if clock.pause(stdout, longest_pause) {
+                return Ok(Waited::NobodyReads);
             }
-            pause = (pause * 2).min(self.pauses.1);
         }
     }
 }

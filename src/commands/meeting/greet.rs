@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result, anyhow};
 
 use super::{Encounter, Meeting, PAUSE, failed};
-use crate::commands::clock::Clock;
 use crate::commands::transfers::in_words;
 use crate::os::{Peer, Sink};
-use crate::pipe::{PipeStream, peer_name};
+use crate::pipe::{Clock, PipeStream, peer_name};
 use crate::transfer::wire::{HANDS_FILES, Role};
 use crate::transfer::{Channel, Greeting, Met, Trouble};
 use crate::{os, stderr};

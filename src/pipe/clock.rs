@@ -12,7 +12,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
 
 /// How long we have waited, and may yet.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     start: Instant,
     limit: Option<Duration>,
     pause: Duration,
@@ -21,34 +21,39 @@ pub(super) struct Clock {
 
 impl Clock {
     /// It begins now, and is over after `limit`, if ever.
-    pub(super) fn new(limit: Option<Duration>) -> Self {
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
         Clock { start: Instant::now(), limit, pause: FIRST_PAUSE, told: false }
     }
 
+    /// The same, with a first pause of `first`.
+    pub(crate) fn pausing_from(self, first: Duration) -> Self {
+        Clock { pause: first, ..self }
+    }
+
     /// What is left of the limit.
-    pub(super) fn left(&self) -> Option<Duration> {
+    pub(crate) fn left(&self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.start.elapsed()))
     }
 
     /// Is nothing left?
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.left().is_some_and(|left| left.is_zero())
     }
 
     /// How long it is until there is something to say, if that was not said.
-    pub(super) fn until_notice(&self) -> Option<Duration> {
+    pub(crate) fn until_notice(&self) -> Option<Duration> {
         (!self.told).then(|| NOTICE_AFTER.saturating_sub(self.start.elapsed()))
     }
 
     /// Is it time to say something? Once.
-    pub(super) fn is_due_to_say(&mut self) -> bool {
+    pub(crate) fn is_due_to_say(&mut self) -> bool {
         let is_due = !self.told && self.start.elapsed() >= NOTICE_AFTER;
         self.told |= is_due;
         is_due
     }
 
     /// Sleeps, longer each time, for `most` at the most; that nobody reads `stdout` any more ends it: did it?
-    pub(super) fn pause(&mut self, stdout: Option<&Sink>, most: Duration) -> bool {
+    pub(crate) fn pause(&mut self, stdout: Option<&Sink>, most: Duration) -> bool {
         let pause = self.pause.min(self.left().unwrap_or(most));
         self.pause = (self.pause * 2).min(most);
         if let Some(stdout) = stdout {
