@@ -53,6 +53,11 @@ impl Translate for Messenger<'_> {
         self.told(result)
     }
 
+    fn resume(&mut self) -> Result<(), String> {
+        let result = self.translator.resume();
+        self.told(result)
+    }
+
     fn finish(&mut self) -> Result<(), String> {
         let result = self.translator.finish();
         self.told(result)

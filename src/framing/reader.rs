@@ -71,8 +71,8 @@ impl Reader {
     /// Takes what was read, and hands on each message that is whole now.
     ///
     /// # Errors
-    /// The first thing that is no message (half a sentence), or what `each` says; what is behind that is handed on
-    /// next time.
+    /// The first thing that is no message (half a sentence), or what `each` says: then [`Reader::resume`] goes on behind
+    /// that.
     pub fn push<E: From<String>>(
         &mut self,
         bytes: &[u8],
@@ -81,7 +81,7 @@ impl Reader {
         match &mut self.input {
             Input::Delimited(decoder) => {
                 decoder.push(bytes);
-                self.hand_on(&mut each)
+                self.resume(each)
             }
             Input::Whole(all) if all.len() + bytes.len() > self.largest => {
                 self.stuck = true;
@@ -99,12 +99,24 @@ impl Reader {
         }
     }
 
+    /// Hands on what is whole by now and came behind a message that `each` refused.
+    ///
+    /// # Errors
+    /// Those of [`Reader::push`].
+    pub fn resume<E: From<String>>(&mut self, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let Input::Delimited(decoder) = &mut self.input else { return Ok(()) };
+        while let Some(message) = decoder.next().map_err(|lie| stick(&mut self.stuck, &lie))? {
+            each(without_bom(message, &mut self.strips_bom))?;
+        }
+        Ok(())
+    }
+
     /// Takes the end of data, which may end a message too.
     ///
     /// # Errors
     /// An end in the middle of one, and those of [`Reader::push`].
     pub fn finish<E: From<String>>(&mut self, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        self.hand_on(&mut each)?;
+        self.resume(&mut each)?;
         match &mut self.input {
             Input::Delimited(decoder) => match decoder.finish().map_err(|lie| stick(&mut self.stuck, &lie))? {
                 Some(message) => each(without_bom(message, &mut self.strips_bom)),
@@ -120,14 +132,6 @@ impl Reader {
         if let Input::Delimited(decoder) = &mut self.input {
             decoder.give_back();
         }
-    }
-
-    fn hand_on<E: From<String>>(&mut self, each: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let Input::Delimited(decoder) = &mut self.input else { return Ok(()) };
-        while let Some(message) = decoder.next().map_err(|lie| stick(&mut self.stuck, &lie))? {
-            each(without_bom(message, &mut self.strips_bom))?;
-        }
-        Ok(())
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Translator {
     input: Form,
     output: Form,
     largest: usize,
+    /// Texts of messages so far.
+    taken: u64,
     /// Messages so far, and how many are enough.
     count: u64,
     enough: Option<u64>,
@@ -49,6 +51,7 @@ impl Translator {
             input,
             output,
             largest,
+            taken: 0,
             count: 0,
             enough: None,
             outgoing: Outgoing::default(),
@@ -113,6 +116,14 @@ impl Translator {
     /// At the first thing that is no message; what came before it is ready to go.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.read(|reader, each| reader.push(bytes, each))
+    }
+
+    /// Goes on behind a message that was refused.
+    ///
+    /// # Errors
+    /// Those of [`Translator::push`].
+    pub fn resume(&mut self) -> Result<(), Problem> {
+        self.read(|reader, each| reader.resume(each))
     }
 
     /// Takes the end of data.
@@ -183,7 +194,8 @@ impl Translator {
 
     /// Takes a message as it was written.
     fn take(&mut self, text: &[u8]) -> Result<(), Halt> {
-        let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.count + 1));
+        self.taken += 1;
+        let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.taken));
         let message = self.input.decode(text).map_err(wrong)?;
         if message.len() > self.largest {
             return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)).into());

@@ -183,6 +183,8 @@ pub(crate) type AtEnd<'a> = dyn Fn(Flow<'_>, Ended) + Sync + 'a;
 pub(crate) trait Translate: Send {
     /// Takes what was read: a message where the pipe itself keeps them apart.
     fn push(&mut self, taken: &[u8]) -> Result<(), String>;
+    /// Goes on behind a message that ended the session before this one.
+    fn resume(&mut self) -> Result<(), String>;
     /// Takes the end of data.
     fn finish(&mut self) -> Result<(), String>;
     /// What is to be written next: a message where the pipe itself keeps them apart.

@@ -362,6 +362,18 @@ fn the_next_client_gets_whole_messages() {
     scratch.pipetool(["connect", "-f", "u8", "./x"]).run("").ok().out("half\n");
 }
 
+/// What is wrong with one message is no reason to keep the others back.
+#[test]
+fn behind_a_refused_message_the_next_client_goes_on_at_once() {
+    let scratch = Scratch::new();
+    let mut server = scratch.serving(["-k", "-f", "lines", "--stdio", "hex", "./x"], Starter::open_stdin);
+    server.write("zz\n6869\nyy\n");
+    for (out, line) in [("", "line 1: "), ("hi\n", "line 3: ")] {
+        scratch.pipetool(["connect", "-d", "in", "./x"]).run("").out(out);
+        server.says(line);
+    }
+}
+
 /// No other client, and no other server, could be served with it.
 #[test]
 fn with_k_a_stdin_that_is_no_such_messages_ends_us() {

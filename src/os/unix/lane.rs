@@ -70,13 +70,17 @@ impl<'a> Lane<'a> {
 
     /// Delivers what was taken for somebody else and has not arrived there. An end that is missing has ended.
     pub(super) fn begin(&mut self) -> Result<(), Ended> {
-        let Flow { source: Some(source), sink, translator, .. } = &self.flow else { return Err(Ended::SourceEnded) };
+        let Flow { source: Some(source), sink, translator, .. } = &mut self.flow else {
+            return Err(Ended::SourceEnded);
+        };
         if sink.is_none() {
             return Err(Ended::SinkClosed);
         }
+        let is_over = source.has_ended().then_some(Ended::SourceEnded);
         self.last = match translator {
             Some(translator) if translator.has_enough() => Some(Ended::Enough),
-            _ => source.has_ended().then_some(Ended::SourceEnded),
+            Some(translator) => translator.resume().err().map(Ended::Malformed).or(is_over),
+            None => is_over,
         };
         self.settle()
     }

@@ -157,6 +157,9 @@ fn translate_all(
     translator: &mut dyn Translate,
 ) -> Result<Infallible, Ended> {
     source.limit_messages(translator.largest());
+    let resumed = translator.resume();
+    deliver_messages(translator, sink, wake, watch)?;
+    resumed.map_err(Ended::Malformed)?;
     loop {
         deliver_messages(translator, sink, wake, watch)?;
         if translator.has_enough() {
