@@ -9,9 +9,9 @@ use super::meeting::{Encounter, Meeting};
 use super::transfers::{HELP_OF_MODE, Outcome, Report, TransferOptions, in_words};
 use super::values::{self, Patience};
 use crate::exit::Exit;
-use crate::interrupt;
 use crate::transfer::wire::Role;
 use crate::transfer::{Arrived, Content, Left, PlainSender, Sender, Trouble};
+use crate::{interrupt, stderr, stdio};
 
 /// Send files, texts or stdin to 'pipetool recv', or to any program; whoever comes first makes the pipe
 #[derive(Args, Debug)]
@@ -52,6 +52,9 @@ impl Send {
         let sizes = contents.iter().map(Content::look).collect::<Result<Vec<_>, _>>();
         let sizes = sizes.map_err(|trouble| self.in_words(trouble, ""))?;
         interrupt::watch().context("could not watch for signals")?;
+        if self.files.is_empty() && self.text.is_empty() && stdio::is_typed() {
+            stderr::say("no FILE: what is typed here is sent (Ctrl-D ends it, on Windows Ctrl-Z)");
+        }
         let Some(Encounter { channel, peer, hands_files }) = meeting.next(None)? else {
             return Ok(Exit::StdoutClosed);
         };

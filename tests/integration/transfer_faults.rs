@@ -484,6 +484,19 @@ fn nobody_reads_what_is_received() {
 }
 
 /// Bytes that would do something to a terminal are kept from it.
+/// Who forgot the FILE learns what happens with what is typed.
+#[test]
+fn at_a_terminal_send_says_that_it_reads_it() {
+    let scratch = Scratch::new();
+    let script = format!("{} send x", crate::harness::PIPETOOL);
+    let mut sender = scratch.program("script", ["-qec", &script, "/dev/null"]).open_stdin().start();
+    sender.prints("no FILE: what is typed here is sent");
+    let receiver = scratch.pipetool(["recv", "x"]).start();
+    sender.write("typed\n\x04");
+    receiver.end().ok().out("typed\n");
+    sender.end().ok();
+}
+
 #[test]
 fn a_terminal_gets_text_only() {
     let scratch = Scratch::new();
