@@ -115,7 +115,7 @@ impl Translator {
     /// # Errors
     /// At the first thing that is no message; what came before it is ready to go.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        self.read(|reader, each| reader.push(bytes, each))
+        self.read(|this, reader| reader.push(bytes, |text| this.take(text)))
     }
 
     /// Goes on behind a message that was refused.
@@ -123,7 +123,7 @@ impl Translator {
     /// # Errors
     /// Those of [`Translator::push`].
     pub fn resume(&mut self) -> Result<(), Problem> {
-        self.read(|reader, each| reader.resume(each))
+        self.read(|this, reader| reader.resume(|text| this.take(text)))
     }
 
     /// Takes the end of data.
@@ -131,7 +131,7 @@ impl Translator {
     /// # Errors
     /// An end in the middle of a message.
     pub fn finish(&mut self) -> Result<(), Problem> {
-        self.read(|reader, each| reader.finish(each))
+        self.read(|this, reader| reader.finish(|text| this.take(text)))
     }
 
     /// Bytes to be written next: one message's with [`Form::Kept`] on this side (it may be empty), else all.
@@ -175,16 +175,13 @@ impl Translator {
         self.outgoing.gone = self.outgoing.begin;
     }
 
-    fn read(
-        &mut self,
-        read: impl FnOnce(&mut Reader, &mut dyn FnMut(&[u8]) -> Result<(), Halt>) -> Result<(), Halt>,
-    ) -> Result<(), Problem> {
+    fn read(&mut self, read: impl FnOnce(&mut Self, &mut Reader) -> Result<(), Halt>) -> Result<(), Problem> {
         if self.has_enough() {
             return Ok(());
         }
         // The reader lends its messages while the other parts are written to.
         let mut reader = std::mem::take(&mut self.reader);
-        let result = read(&mut reader, &mut |text| self.take(text));
+        let result = read(self, &mut reader);
         self.reader = reader;
         match result {
             Ok(()) | Err(Halt::Enough) => Ok(()),
@@ -195,18 +192,25 @@ impl Translator {
     /// Takes a message as it was written.
     fn take(&mut self, text: &[u8]) -> Result<(), Halt> {
         self.taken += 1;
+        if !matches!(self.input, Form::Base64 | Form::Hex) {
+            return self.message(text);
+        }
         let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.taken));
         let message = self.input.decode(text).map_err(wrong)?;
         if message.len() > self.largest {
             return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)).into());
         }
+        self.message(&message)
+    }
+
+    fn message(&mut self, message: &[u8]) -> Result<(), Halt> {
         self.count += 1;
         if self.shows {
             self.seen.push_back(message.to_vec());
         }
         let Outgoing { bytes: out, ends, .. } = &mut self.outgoing;
         let before = out.len();
-        self.output.encode(&message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
+        self.output.encode(message, out).map_err(|why| Problem::Output(self.count, why.to_string()))?;
         // An empty message that is written as nothing is never delivered: its end would be kept for ever.
         if out.len() > before || self.output == Form::Kept {
             ends.push_back(out.len());
