@@ -67,8 +67,10 @@ const PYTHON_TALKER: &str = r#"
 import select, socket
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); listener.bind("x"); listener.listen()
 pipe, _ = listener.accept()
+def wait_for(event): poll = select.poll(); poll.register(pipe, event); poll.poll()
+wait_for(select.POLLIN)
 for message in b"one", b"", b"more": pipe.send(message)
-gone = select.poll(); gone.register(pipe, 0); gone.poll()
+wait_for(0)
 assert pipe.recv(100) == b"question"
 "#;
 
