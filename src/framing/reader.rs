@@ -85,16 +85,14 @@ impl Reader {
             }
             Input::Whole(all) if all.len() + bytes.len() > self.largest => {
                 self.stuck = true;
-                Err(format!("a message of more than {} bytes (--max-message)", self.largest).into())
+                Err(too_large(self.largest).into())
             }
             Input::Whole(all) => {
                 all.extend_from_slice(bytes);
                 Ok(())
             }
-            Input::Kept if bytes.len() > self.largest => {
-                let (length, largest) = (bytes.len(), self.largest);
-                Err(format!("a message of {length} bytes, more than {largest} (--max-message)").into())
-            }
+            // Of a larger one not all may have been read.
+            Input::Kept if bytes.len() > self.largest => Err(too_large(self.largest).into()),
             Input::Kept => each(without_bom(bytes, &mut self.strips_bom)),
         }
     }
@@ -145,6 +143,11 @@ impl Default for Reader {
 fn stick(stuck: &mut bool, lie: &Lie) -> String {
     *stuck = true;
     lie.to_string()
+}
+
+/// Half a sentence about a message of more than `largest` bytes.
+pub(super) fn too_large(largest: usize) -> String {
+    format!("a message of more than {largest} bytes (--max-message)")
 }
 
 /// Only the first message has one.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::reader::too_large;
 use super::{Form, Reader};
 
 /// Makes the bytes of one side into those of the other, message by message.
@@ -198,7 +199,7 @@ impl Translator {
         let wrong = |why: String| Problem::Input(format!("line {}: {why}", self.taken));
         let message = self.input.decode(text).map_err(wrong)?;
         if message.len() > self.largest {
-            return Err(wrong(format!("a message of more than {} bytes (--max-message)", self.largest)).into());
+            return Err(wrong(too_large(self.largest)).into());
         }
         self.message(&message)
     }
