@@ -54,7 +54,7 @@ fn a_message_comes_whole_however_large() {
     // And no larger than it may be.
     let server = scratch.server(["-m", "message", "--max-message", "1MB", "x"]);
     scratch.pipetool(["connect", "-m", "message", "--stdio", "whole", "x"]).run(&bytes);
-    server.end().code(1).says(&["more than 1000000 (--max-message)"]);
+    server.end().code(1).says(&["more than 1000000 bytes (--max-message)"]);
 }
 
 /// As Docker's engine serves: an empty message is the end of the client, and of the server's answer.
