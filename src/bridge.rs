@@ -239,17 +239,19 @@ pub(crate) fn carry(source: Source, sink: Sink) -> Result<(), CarryFailure> {
 
 /// The same to a peer, which is to take all of it.
 pub(crate) fn carry_to_peer(source: Source, sink: Sink, connection: &Connection) -> Result<(), CarryFailure> {
-    let lost = carry_what_is_wanted(source, sink)?;
-    match conduct::until_taken(connection, || None) {
-        Err(Failure::Reset) => Err(CarryFailure::Undelivered),
-        Err(Failure::Send(error)) => Err(CarryFailure::Write(error)),
-        _ if lost > 0 => Err(CarryFailure::Undelivered),
-        _ => Ok(()),
+    match carry_what_is_wanted(source, sink)? {
+        Some(0) if connection.take_error().is_ok() && matches!(connection.untaken(), Ok(0)) => Ok(()),
+        Some(_) => Err(CarryFailure::Undelivered),
+        None => match conduct::until_taken(connection, || None) {
+            Err(Failure::Send(error)) => Err(CarryFailure::Write(error)),
+            Err(_) => Err(CarryFailure::Undelivered),
+            Ok(_) => Ok(()),
+        },
     }
 }
 
-/// How many bytes were taken and not wanted any more?
-fn carry_what_is_wanted(source: Source, sink: Sink) -> Result<usize, CarryFailure> {
+/// How many bytes were taken and not wanted any more, if the sink was closed first?
+fn carry_what_is_wanted(source: Source, sink: Sink) -> Result<Option<usize>, CarryFailure> {
     let wake = Wake::new().map_err(CarryFailure::Read)?;
     let (mut source, mut sink) = (Some(source), Some(sink));
     let watch = Watch { count: &|_| {}, show: None };
@@ -262,7 +264,8 @@ fn carry_what_is_wanted(source: Source, sink: Sink) -> Result<usize, CarryFailur
     match hear.recv().unwrap_or(Ended::Woken) {
         Ended::ReadFailed(error) => Err(CarryFailure::Read(error)),
         Ended::WriteFailed(error) => Err(CarryFailure::Write(error)),
-        Ended::SourceEnded | Ended::SinkClosed | Ended::Woken | Ended::Enough | Ended::Malformed(_) => Ok(lost),
+        Ended::SinkClosed => Ok(Some(lost)),
+        Ended::SourceEnded | Ended::Woken | Ended::Enough | Ended::Malformed(_) => Ok(None),
     }
 }
 

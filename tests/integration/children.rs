@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -237,6 +238,14 @@ fn a_server_that_leaves_without_reading_what_a_child_has_for_it() {
         drop(taken);
         side.end().code(1).says(&["could not", "'./x'"]);
     }
+    // One that only reads no more, and stays, is not waited for.
+    let script = "trap '' PIPE; head -c 1000000 /dev/zero >&{a}; :";
+    let side = scratch.pipetool(["spawn-child", "--pipe", "a=out:./x", "--", "sh", "-c", script]).start();
+    let (mut stays, _) = server.accept().unwrap();
+    stays.read_exact(&mut [0]).unwrap();
+    stays.shutdown(Shutdown::Read).unwrap();
+    side.end().code(1).says(&["'./x'"]);
+    drop(stays);
     let side = scratch.pipetool(["spawn-child", "--pipe", "a=out:./x", "--", "sh", "-c", "echo hi >&{a}"]).start();
     let (mut taken, _) = server.accept().unwrap();
     taken.read_to_end(&mut Vec::new()).unwrap();
@@ -361,7 +370,7 @@ fn both_ends_of_a_socketpair_are_handles_too() {
         let side = start(line, ours);
         let mut got = String::new();
         parent.write_all(b"from parent").unwrap();
-        parent.shutdown(std::net::Shutdown::Write).unwrap();
+        parent.shutdown(Shutdown::Write).unwrap();
         parent.read_to_string(&mut got).unwrap();
         assert_eq!(got, "from child\n", "{line} {}", parent.as_raw_fd());
         side.end().ok().out("from parent");
