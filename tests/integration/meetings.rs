@@ -148,6 +148,31 @@ fn one_try_is_enough_where_somebody_waits() {
     receiver.end().ok().out("hi");
 }
 
+/// A server that waits for a client's hello sleeps until the client's time is over.
+#[test]
+fn a_silent_client_costs_no_processor_time() {
+    let scratch = Scratch::new();
+    for arguments in [&["recv", "x"][..], &["send", "x", "-t", "hi"]] {
+        let server = scratch.pipetool(arguments).start();
+        is_served(&scratch, "x");
+        let mut silent = std::os::unix::net::UnixStream::connect(scratch.socket("x")).unwrap();
+        // The first byte of a hello alone.
+        std::io::Write::write_all(&mut silent, b"p").unwrap();
+        server.says("has said nothing, and is let go");
+        let used = processor_time(server.child.id());
+        assert!(used <= 50, "{arguments:?}: {used} hundredths of a second");
+        drop(server);
+        let _ = fs::remove_file(scratch.socket("x"));
+    }
+}
+
+/// What a process has used, in ticks of 10 ms: utime and stime of proc_pid_stat(5).
+fn processor_time(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(11);
+    fields.take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
 #[test]
 fn what_is_waited_for_is_said() {
     let scratch = Scratch::new();

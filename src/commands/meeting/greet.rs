@@ -80,7 +80,9 @@ impl Meeting<'_> {
         let limit = if self.serves() { Some(CLIENT_TAKES) } else { clock.left().map(|left| left.max(SERVER_TAKES)) };
         let (all, mut silence) = (Clock::new(limit), Clock::new(None));
         loop {
-            let patience = [all.left(), idle.left(), silence.until_notice()].into_iter().flatten().min();
+            // Only a client gives this notice. A server that waited for its time would never reset it, and would spin.
+            let notice = if self.serves() { None } else { silence.until_notice() };
+            let patience = [all.left(), idle.left(), notice].into_iter().flatten().min();
             match greeting.wait(patience).map_err(words)? {
                 Some(met) => {
                     let common = greeting.common();
