@@ -106,7 +106,8 @@ pub(crate) struct MessageOptions {
     #[command(flatten)]
     pub(crate) framing: FramingOptions,
 
-    /// How those messages look on stdin and stdout: lines, whole, base64, hex, or any framing [default: lines]
+    /// How those messages look on stdin and stdout: lines, whole, base64, hex, or any framing
+    /// [default: lines; a SEQPACKET or datagram socket keeps messages apart itself]
     #[arg(long, value_name = "F", value_parser = values::form)]
     stdio: Option<Form>,
 
@@ -120,8 +121,14 @@ pub(crate) struct MessageOptions {
 }
 
 impl MessageOptions {
+    /// On stdin or stdout.
     pub(crate) fn stdio(&self) -> Form {
         self.stdio.unwrap_or(Form::Framed(Framing::Lines))
+    }
+
+    /// The same for a file that may keep messages apart itself, as a SEQPACKET socket does.
+    pub(crate) fn stdio_on(&self, keeps_messages: bool) -> Form {
+        if self.stdio.is_none() && keeps_messages { Form::Kept } else { self.stdio() }
     }
 
     /// Does anything make sense with messages alone?

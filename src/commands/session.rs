@@ -17,7 +17,7 @@ use crate::bridge::{Failure, Finish, Local, LocalKind, Messages, Observer, Rules
 use crate::dump::Dump;
 use crate::exit::Exit;
 use crate::framing::{Form, Translator};
-use crate::os::{self, Mode, Peer};
+use crate::os::{self, Mode, Peer, Sink, Source};
 use crate::pipe::{PipeEnds, PipeStream, peer_name};
 use crate::progress::{Bar, Meter, Moving, Subject};
 use crate::{interrupt, stderr};
@@ -142,10 +142,15 @@ impl<'a> Sessions<'a> {
             LocalKind::Command => ("COMMAND", "COMMAND"),
             LocalKind::Filter | LocalKind::Terminal => ("stdin", "stdout"),
         };
-        let (stdio, largest) = (wanted.stdio(), wanted.framing.max_message);
+        let said = wanted.stdio_on(local.source.as_ref().is_some_and(Source::keeps_messages));
+        let heard = wanted.stdio_on(local.sink.as_ref().is_some_and(Sink::keeps_messages));
+        if let (Form::Kept, Some(sink)) = (heard, &mut local.sink) {
+            sink.write_messages();
+        }
+        let largest = wanted.framing.max_message;
         let begun = local.unsent.take();
-        let to_peer = begun.unwrap_or_else(|| Translator::new(stdio, form, largest).showing(shown.sent.is_some()));
-        let from_peer = Translator::new(form, stdio, largest)
+        let to_peer = begun.unwrap_or_else(|| Translator::new(said, form, largest).showing(shown.sent.is_some()));
+        let from_peer = Translator::new(form, heard, largest)
             .at_most(wanted.count)
             .without_bom(wanted.strip_bom)
             .showing(shown.received.is_some());

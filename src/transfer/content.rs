@@ -146,7 +146,7 @@ impl Body<'_> {
             }
             Bytes::Stream(source) | Bytes::File { source, .. } => source,
         };
-        match os::take_some(source, watched, patience) {
+        match take_bytes(source, watched, patience) {
             Ok(()) => {}
             Err(Stopped::Ended) => return self.end(),
             Err(Stopped::Closed) => return Err(Trouble::Gone),
@@ -182,6 +182,14 @@ impl Body<'_> {
             Bytes::Memory(_) | Bytes::Stream(_) => Ok(&[]),
         }
     }
+}
+
+/// An empty message on a stdin that keeps messages apart is no byte, and not the end either.
+fn take_bytes(source: &mut Source, watched: Option<&Sink>, patience: Option<Duration>) -> Result<(), Stopped> {
+    while source.undelivered().is_empty() {
+        os::take_some(source, watched, patience)?;
+    }
+    Ok(())
 }
 
 fn failed(name: &str, error: io::Error) -> Trouble {

@@ -16,6 +16,7 @@
 //! | listing | pipetool list |
 //! | activation | sockets from a service manager, and telling it that we are ready |
 //! | messages | --mode message, --framing, --stdio, -n |
+//! | packets | stdin or stdout is a socket that keeps messages apart (SEQPACKET, datagrams) |
 //! | names | who owns a name: stale, live, simultaneous, removed at the end |
 //! | users | other users, permissions, --peer |
 //! | waiting | for a server, for a client: how long, how dear, what is said |
@@ -68,6 +69,8 @@ mod meetings;
 mod messages;
 #[cfg(unix)] // a name is a file, and can be stale; windows.rs has what is left of it
 mod names;
+#[cfg(unix)] // sockets as stdin and stdout, which Windows' programs do not have
+mod packets;
 #[cfg(unix)] // for generated
 mod pages;
 #[cfg(unix)] // programs of Unix; windows.rs has a peer in C

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
+use rustix::net::SocketType;
 
 use super::stream::Socket;
 
@@ -39,6 +40,8 @@ pub(super) enum Kind {
     Socket,
     /// The same, and each call moves one message.
     Packets,
+    /// The same, and no message is the end of input.
+    Datagrams,
     /// preadv2 and pwritev2 have one too (Linux; not for a FIFO).
     Pipe,
     /// A FIFO, or a pipe on a system without that flag: small pieces, each after poll. Where others have the same end,
@@ -56,7 +59,11 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(fd: BorrowedFd<'_>) -> Kind {
         match rustix::fs::fstat(fd).map(|found| FileType::from_raw_mode(found.st_mode)) {
-            Ok(FileType::Socket) => Kind::Socket,
+            Ok(FileType::Socket) => match rustix::net::sockopt::socket_type(fd) {
+                Ok(SocketType::SEQPACKET) => Kind::Packets,
+                Ok(SocketType::DGRAM) => Kind::Datagrams,
+                _ => Kind::Socket,
+            },
             Ok(FileType::Fifo) if is_anonymous(fd) => Kind::Pipe,
             Ok(FileType::Fifo) => Kind::SmallPieces,
             Ok(FileType::CharacterDevice) if fd.is_terminal() => Kind::Terminal,
@@ -64,12 +71,17 @@ impl Kind {
         }
     }
 
+    /// Does each call move one message?
+    pub(super) fn keeps_messages(self) -> bool {
+        matches!(self, Kind::Packets | Kind::Datagrams)
+    }
+
     /// May a call on it sleep in spite of poll? Through the kernel alone no FIFO's does, only by `plain` calls.
     pub(super) fn may_sleep(self, plain: bool) -> bool {
         match self {
             Kind::File | Kind::Terminal => true,
             Kind::SmallPieces => plain,
-            Kind::Socket | Kind::Packets | Kind::Pipe | Kind::NonBlocking => false,
+            Kind::Socket | Kind::Packets | Kind::Datagrams | Kind::Pipe | Kind::NonBlocking => false,
         }
     }
 }

@@ -22,11 +22,17 @@ use crate::os::Ended;
 /// What a pipe that poll calls writable takes without sleeping (pipe(7): POSIX's `PIPE_BUF`).
 const PIPE_BUF: usize = 4096;
 
+/// What a socket that keeps messages apart gets at once of bytes that are no messages. A reader loses what it has no
+/// room for, and C's stdio has room for this much.
+const PIECE: usize = 4096;
+
 /// Where bytes go.
 #[derive(Debug)]
 pub(crate) struct Sink {
     handle: Handle,
     kind: Kind,
+    /// Is each write a message, where the kind keeps messages apart?
+    whole: bool,
     /// A terminal, opened anew: with a write of more than it has room for, the shared one could sleep.
     terminal: Option<OwnedFd>,
     /// Once this is given, nobody reads any more.
@@ -73,17 +79,28 @@ impl Sink {
 
     /// The same, where each write is a message.
     pub(super) fn packets(socket: Arc<Socket>) -> Self {
-        Sink::new(Handle::Socket(socket), Kind::Packets)
+        Sink { whole: true, ..Sink::new(Handle::Socket(socket), Kind::Packets) }
     }
 
     /// Each write to it is a message, which nobody answers.
     pub(super) fn datagrams(socket: OwnedFd) -> Self {
-        Sink::new(Handle::Owned(socket), Kind::Packets)
+        Sink { whole: true, ..Sink::new(Handle::Owned(socket), Kind::Datagrams) }
     }
 
     fn new(handle: Handle, kind: Kind) -> Self {
         let terminal = if kind == Kind::Terminal { stdio::open_terminal(handle.as_fd()) } else { None };
-        Sink { handle, kind: if terminal.is_some() { Kind::NonBlocking } else { kind }, terminal, over: None }
+        let kind = if terminal.is_some() { Kind::NonBlocking } else { kind };
+        Sink { handle, kind, whole: false, terminal, over: None }
+    }
+
+    /// Can each write be a message?
+    pub(crate) fn keeps_messages(&self) -> bool {
+        self.kind.keeps_messages()
+    }
+
+    /// Makes each write a message, where the file keeps messages apart.
+    pub(crate) fn write_messages(&mut self) {
+        self.whole = true;
     }
 
     /// Tells whoever reads there that no more comes.
@@ -114,7 +131,7 @@ impl Sink {
     }
 
     pub(super) fn is_socket(&self) -> bool {
-        matches!(self.kind, Kind::Socket | Kind::Packets)
+        matches!(self.kind, Kind::Socket | Kind::Packets | Kind::Datagrams)
     }
 
     /// Writes as much as there is room for, nothing where there is none. Where only poll can say that there is some, it
@@ -137,10 +154,13 @@ impl Sink {
     /// Why a write of so many bytes failed, in the user's words where the kernel's would not help.
     fn error_of(&self, error: Errno, length: usize) -> io::Error {
         match error {
-            Errno::MSGSIZE | Errno::NOBUFS => io::Error::other(format!(
-                "a message of {length} bytes is more than the kernel takes ({}): a --framing has no such limit",
-                packets::largest(self.handle.as_fd())
-            )),
+            Errno::MSGSIZE | Errno::NOBUFS => {
+                let instead = if let Handle::Standard(_) = self.handle { "'--stdio length'" } else { "a --framing" };
+                io::Error::other(format!(
+                    "a message of {length} bytes is more than the kernel takes ({}): {instead} has no such limit",
+                    packets::largest(self.handle.as_fd())
+                ))
+            }
             error => error.into(),
         }
     }
@@ -154,7 +174,10 @@ impl Sink {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let fd = self.as_fd();
         match self.kind {
-            Kind::Socket | Kind::Packets => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            // An empty message would be none of the bytes.
+            Kind::Packets | Kind::Datagrams if !self.whole && bytes.is_empty() => Ok(0),
+            Kind::Packets | Kind::Datagrams if !self.whole => send(fd, &bytes[..bytes.len().min(PIECE)]),
+            Kind::Socket | Kind::Packets | Kind::Datagrams => send(fd, bytes),
             Kind::Pipe => match write_without_waiting(fd, bytes) {
                 Err(Errno::OPNOTSUPP) => {
                     self.kind = Kind::SmallPieces;
@@ -167,6 +190,10 @@ impl Sink {
             Kind::NonBlocking | Kind::File => rustix::io::write(fd, bytes),
         }
     }
+}
+
+fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
 }
 
 impl AsFd for Sink {

@@ -78,6 +78,11 @@ impl Source {
         Source { handle, kind, buffer: Vec::new(), taken: 0..0, ended: false, over: None }
     }
 
+    /// Is each read a message?
+    pub(crate) fn keeps_messages(&self) -> bool {
+        self.kind.keeps_messages()
+    }
+
     /// Bytes taken and not delivered.
     pub(crate) fn undelivered(&self) -> &[u8] {
         &self.buffer[self.taken.clone()]
@@ -174,6 +179,7 @@ impl Source {
         let (fd, buffer) = (self.handle.as_fd(), &mut self.buffer[..]);
         let read = match self.kind {
             Kind::Packets => return packets::receive(fd, &mut self.buffer),
+            Kind::Datagrams => return packets::receive_datagram(fd, &mut self.buffer),
             Kind::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0,
             Kind::Pipe => read_without_waiting(fd, buffer)?,
             Kind::SmallPieces | Kind::NonBlocking | Kind::Terminal | Kind::File => rustix::io::read(fd, buffer)?,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::Shutdown;
+use rustix::net::{RecvFlags, Shutdown};
 
 use super::link::Link;
 use super::packets;
@@ -153,8 +153,10 @@ impl Stream {
     /// `Unsupported` for what is no connection.
     pub(crate) fn into_link(self) -> io::Result<Link> {
         match self {
-            Stream::Socket(socket) => Ok(Link::new(Socket::shared(socket), Mode::Byte)),
-            Stream::Packets { socket, answers: true } => Ok(Link::new(Socket::shared(socket), Mode::Message)),
+            Stream::Socket(socket) => Ok(Link::new(Socket::shared(socket, Mode::Byte), Mode::Byte)),
+            Stream::Packets { socket, answers: true } => {
+                Ok(Link::new(Socket::shared(socket, Mode::Message), Mode::Message))
+            }
             Stream::Packets { .. } | Stream::FifoIn(_) | Stream::FifoOut(_) | Stream::Handles { .. } => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "this pipe cannot tell its clients apart"))
             }
@@ -165,14 +167,14 @@ impl Stream {
     pub(crate) fn into_ends(self) -> (Option<Source>, Option<Sink>, Connection) {
         match self {
             Stream::Socket(socket) => {
-                let socket = Socket::shared(socket);
+                let socket = Socket::shared(socket, Mode::Byte);
                 let (source, sink) = (Source::socket(Arc::clone(&socket)), Sink::socket(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
             // Datagrams stay with their receiver when we have gone.
             Stream::Packets { socket, answers: false } => (None, Some(Sink::datagrams(socket)), Connection(None)),
             Stream::Packets { socket, .. } => {
-                let socket = Socket::shared(socket);
+                let socket = Socket::shared(socket, Mode::Message);
                 let (source, sink) = (Source::packets(Arc::clone(&socket)), Sink::packets(Arc::clone(&socket)));
                 (Some(source), Some(sink), Connection(Some(socket)))
             }
@@ -237,24 +239,35 @@ impl Connection {
 /// A connected socket that leaves without harm when its last owner has gone.
 #[derive(Debug)]
 pub(super) struct Socket {
-    socket: OwnedFd,
+    fd: OwnedFd,
+    mode: Mode,
     abruptly: AtomicBool,
 }
 
 impl Socket {
-    fn shared(socket: OwnedFd) -> Arc<Self> {
-        Arc::new(Socket { socket, abruptly: AtomicBool::new(false) })
+    fn shared(socket: OwnedFd, mode: Mode) -> Arc<Self> {
+        Arc::new(Socket { fd: socket, mode, abruptly: AtomicBool::new(false) })
     }
 
     pub(super) fn shutdown(&self, half: Shutdown) {
         // The peer may have gone, and then both halves are shut already.
-        let _ = rustix::net::shutdown(&self.socket, half);
+        let _ = rustix::net::shutdown(&self.fd, half);
+    }
+
+    /// Takes what is next in the queue: was there anything? Behind an empty message there may be others.
+    fn drains_into(&self, scrap: &mut Vec<u8>) -> bool {
+        match self.mode {
+            Mode::Message => matches!(packets::receive(self.fd.as_fd(), scrap), Ok(Some(_))),
+            Mode::Byte => {
+                rustix::net::recv(&self.fd, &mut scrap[..], RecvFlags::DONTWAIT).is_ok_and(|(count, _)| count > 0)
+            }
+        }
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -267,8 +280,7 @@ impl Drop for Socket {
         }
         self.shutdown(Shutdown::Read);
         let mut scrap = vec![0; 16 * 1024];
-        // Behind an empty message there may be others.
-        while let Ok(Some(_)) = packets::receive(self.socket.as_fd(), &mut scrap) {}
+        while self.drains_into(&mut scrap) {}
     }
 }
 

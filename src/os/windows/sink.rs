@@ -75,6 +75,16 @@ impl Sink {
         Sink { handle, kind, over: None, event: None, worker: None }
     }
 
+    /// Can each write be a message? No inherited file is written so.
+    #[expect(clippy::unused_self, reason = "Unix has sockets that can")]
+    pub(crate) fn keeps_messages(&self) -> bool {
+        false
+    }
+
+    /// Makes each write a message, where the file keeps messages apart.
+    #[expect(clippy::unused_self, reason = "Unix has sockets that do")]
+    pub(crate) fn write_messages(&mut self) {}
+
     /// Tells whoever reads there that no more comes. A connection of bytes cannot say it: the peer sees when
     /// we leave, and the connection when the peer has taken all.
     pub(crate) fn finish(self) {

@@ -88,6 +88,12 @@ impl Source {
         }
     }
 
+    /// Is each read a message? No inherited file is read so.
+    #[expect(clippy::unused_self, reason = "Unix has sockets that do")]
+    pub(crate) fn keeps_messages(&self) -> bool {
+        false
+    }
+
     /// Bytes taken and not delivered.
     pub(crate) fn undelivered(&self) -> &[u8] {
         self.buffer.get(self.taken.clone()).unwrap_or_default()
