@@ -9,7 +9,7 @@ use super::values::{self, OnPipe, Patience, Statistics};
 use crate::bridge::{Finish, Rules};
 use crate::framing::{Form, Framing};
 use crate::os::{self, Mode};
-use crate::pipe::{Direction, Manner, PeerRule, PipeAddress};
+use crate::pipe::{Direction, Manner, PeerRule, PipeAddress, PipeStream};
 use crate::progress::When;
 use crate::{stderr, stdio};
 
@@ -216,6 +216,13 @@ impl ConnectionOptions {
     pub(crate) fn notice(&self, line: impl FnOnce() -> String) {
         if self.verbose {
             stderr::say(&line());
+        }
+    }
+
+    /// A line about a connection whose buffer is not as `--buffer-size` has it.
+    pub(crate) fn notice_buffer(&self, pipe: &PipeStream) {
+        if let Some(kept) = &pipe.kept_buffer {
+            self.notice(|| kept.clone());
         }
     }
 }

@@ -50,6 +50,7 @@ impl<'a> Program<'a> {
         if self.must_stand_between(&pipe) {
             return self.stand_between(pipe);
         }
+        self.options.bridge.connection.notice_buffer(&pipe);
         self.options.bridge.notice(|| format!("connected to {}", peer_name(pipe.peer)));
         let error = os::become_command(&mut self.with_pipe(pipe)?);
         Ok(not_started(self.name, &error))
@@ -60,6 +61,7 @@ impl<'a> Program<'a> {
         if self.must_stand_between(&pipe) {
             return self.stand_between(pipe);
         }
+        self.options.bridge.connection.notice_buffer(&pipe);
         self.options.bridge.notice(|| format!("connected to {}", peer_name(pipe.peer)));
         let peer = pipe.peer;
         // What the command has started may have the connection too, and outlive it.

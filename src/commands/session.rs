@@ -45,6 +45,7 @@ impl<'a> Sessions<'a> {
     /// failed.
     pub(crate) fn hold(&self, local: &mut Local, pipe: PipeStream, rules: &Rules) -> Result<Session> {
         let peer = pipe.peer;
+        self.options.connection.notice_buffer(&pipe);
         self.hold_ends(local, pipe.into_ends(rules.finish == Finish::Auto), peer, || peer_name(peer), rules)
     }
 

@@ -204,7 +204,8 @@ impl SpawnChild {
         mut ids: Vec<HandleId>,
         over: &Arc<Wake>,
     ) -> Result<(Vec<HandleId>, Vec<OurEnd>)> {
-        let size = self.options.connection.buffer_size;
+        let tell = |kept| self.options.notice(|| kept);
+        let size = self.options.connection.buffer_size.map(|size| (size, &tell as _));
         let ends = plan.pipes.iter().zip(&mut ids).map(|(pipe, id)| match pipe.way {
             ChildWay::Reads => id.child_reads(Arc::clone(over), size).map(OurEnd::ToChild),
             ChildWay::Writes => id.child_writes(Arc::clone(over), size).map(OurEnd::FromChild),

@@ -152,6 +152,9 @@ pub(crate) fn in_time(limit: Option<Duration>) -> Option<Instant> {
     limit.and_then(|limit| Instant::now().checked_add(limit))
 }
 
+/// How many bytes a pipe is to hold, and who is told (a sentence) if it keeps the size that it has.
+pub(crate) type BufferSize<'a> = (usize, &'a dyn Fn(String));
+
 /// Is shown bytes that have passed.
 pub(crate) type Show<'a> = dyn Fn(&[u8]) + Sync + 'a;
 

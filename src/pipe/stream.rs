@@ -32,6 +32,8 @@ pub(crate) struct PipeStream {
     pub(crate) peer: Option<Peer>,
     /// Which way its bytes go.
     pub(crate) direction: Direction,
+    /// A sentence, where the kernel's buffer could not be made as large as the user wants.
+    pub(crate) kept_buffer: Option<String>,
 }
 
 /// Looks for a server.
@@ -125,8 +127,8 @@ impl PipeStream {
             (None, PeerRule::Any) => {}
         }
         let direction = stream.only_way().map_or(manner.direction.unwrap_or_default(), Direction::from);
-        manner.buffer_size.map_or(Ok(()), |size| stream.set_buffer_size(size))?;
-        Ok(PipeStream { stream, peer, direction })
+        let kept_buffer = manner.buffer_size.map_or(Ok(None), |size| stream.set_buffer_size(size))?;
+        Ok(PipeStream { stream, peer, direction, kept_buffer })
     }
 
     fn mode(&self) -> Mode {

@@ -9,6 +9,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 
 use crate::harness::{Scratch, is_asleep, noise, until};
+use crate::users::as_nobody;
 
 fn fifo(scratch: &Scratch, name: &str) -> PathBuf {
     let path = scratch.path(name);
@@ -189,4 +190,40 @@ fn what_a_fifo_cannot_is_refused_wherever_one_is_found() {
     ] {
         scratch.pipetool(line.split(' ')).run("").code(2).one_line(&[reason]);
     }
+}
+
+/// The kernel refuses a size that is less than what the pipe holds (EBUSY): no reason to lose a byte.
+#[test]
+fn a_buffer_that_cannot_be_made_smaller_stays_as_it_is() {
+    let scratch = Scratch::new();
+    let bytes = noise(2, 60_000);
+    fifo(&scratch, "held");
+    let held = OpenOptions::new().read(true).write(true).open(scratch.path("held")).unwrap();
+    (&held).write_all(&bytes).unwrap();
+    let client = scratch.pipetool(["connect", "-v", "-d", "in", "--buffer-size", "4KiB", "./held"]).start();
+    client.says("could not set the pipe's buffer to 4096 bytes, it stays at 65536: it holds more data than that");
+    drop(held);
+    assert!(client.end().ok().out == bytes);
+    // The same for a pipe that was inherited.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&bytes).unwrap();
+    drop(writer);
+    let client = scratch.pipetool(["connect", "-d", "in", "--buffer-size", "4KiB", "fd:0"]).stdin(reader).start();
+    assert!(client.end().ok().says_nothing().out == bytes);
+}
+
+/// So does one that would be larger than this user may have (EPERM).
+#[test]
+fn a_buffer_that_cannot_be_made_larger_stays_as_it_is() {
+    let scratch = Scratch::new();
+    let path = fifo(&scratch, "x");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    let says =
+        "could not set the pipe's buffer to 1073741824 bytes, it stays at 65536: this user may not have that much";
+    let line = ["connect", "-v", "-d", "in", "--peer", "any", "--buffer-size", "1GiB", "./x"];
+    let client = as_nobody(&scratch, line).start();
+    scratch.shell("echo hi > x").run("").ok();
+    client.end().ok().out("hi\n").says(&[says]);
+    let line = ["spawn-child", "-v", "--buffer-size", "1GiB", "--", "sh", "-c", "cat <&$0", "{in}"];
+    as_nobody(&scratch, line).run("hi").ok().out("hi").says(&[says]);
 }

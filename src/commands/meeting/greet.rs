@@ -30,6 +30,7 @@ impl Meeting<'_> {
         if self.connection.buffer_size.is_none() {
             pipe.enlarge_buffer();
         }
+        self.connection.notice_buffer(&pipe);
         let channel = Channel::new(pipe.into_ends(self.plain && self.role == Role::Receiver), patience);
         self.check_ways(&channel)?;
         Ok((channel, peer))

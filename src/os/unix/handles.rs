@@ -16,7 +16,7 @@ use super::sink::Sink;
 use super::source::Source;
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::os::OneWay;
+use crate::os::{BufferSize, OneWay};
 
 /// The number of a handle that a child is to inherit, with what is behind it once there is a pipe. It
 /// keeps that number in the child: a dup2 after the fork could hit what std needs to start it.
@@ -32,7 +32,7 @@ impl HandleId {
 
     /// Makes the pipe that the child reads through this handle. It ends when `over` is given, whoever else
     /// still holds the handle.
-    pub(crate) fn child_reads(&mut self, over: Arc<Wake>, size: Option<usize>) -> io::Result<Sink> {
+    pub(crate) fn child_reads(&mut self, over: Arc<Wake>, size: Option<BufferSize<'_>>) -> io::Result<Sink> {
         let (reader, writer) = io::pipe()?;
         self.become_end(reader.as_fd(), size)?;
         Ok(Sink::to_child(writer.into(), over))
@@ -40,14 +40,18 @@ impl HandleId {
 
     /// Makes the pipe that the child writes through this handle. Once `over` is given, it ends when all
     /// that is in it has been taken.
-    pub(crate) fn child_writes(&mut self, over: Arc<Wake>, size: Option<usize>) -> io::Result<Source> {
+    pub(crate) fn child_writes(&mut self, over: Arc<Wake>, size: Option<BufferSize<'_>>) -> io::Result<Source> {
         let (reader, writer) = io::pipe()?;
         self.become_end(writer.as_fd(), size)?;
         Ok(Source::from_child(reader.into(), over))
     }
 
-    fn become_end(&mut self, end: BorrowedFd<'_>, size: Option<usize>) -> io::Result<()> {
-        size.map_or(Ok(()), |size| super::stream::set_pipe_size(end, size))?;
+    fn become_end(&mut self, end: BorrowedFd<'_>, size: Option<BufferSize<'_>>) -> io::Result<()> {
+        if let Some((size, tell)) = size
+            && let Some(kept) = super::stream::set_pipe_size(end, size)?
+        {
+            tell(kept);
+        }
         Ok(rustix::io::dup3(end, &mut self.0, DupFlags::CLOEXEC)?)
     }
 }

@@ -86,20 +86,24 @@ impl Stream {
     }
 
     /// Asks for kernel buffers of `size` bytes. A socket gets what its limits allow (`wmem_max`), and
-    /// what its peer sends is buffered as the peer wants.
-    ///
-    /// # Errors
-    /// `EPERM` for a FIFO with more than a user may have (`pipe-max-size`, `pipe-user-pages-soft`).
-    pub(crate) fn set_buffer_size(&self, size: usize) -> io::Result<()> {
+    /// what its peer sends is buffered as the peer wants. A pipe that keeps the size that it has is no failure: the answer
+    /// is then a sentence about it.
+    pub(crate) fn set_buffer_size(&self, size: usize) -> io::Result<Option<String>> {
         match self {
-            Stream::Socket(socket) | Stream::Packets { socket, .. } => set_socket_size(socket, size),
+            Stream::Socket(socket) | Stream::Packets { socket, .. } => set_socket_size(socket, size).map(|()| None),
             Stream::FifoIn(fifo) | Stream::FifoOut(fifo) => set_pipe_size(fifo, size),
             Stream::Handles { receive, send } => {
-                receive.iter().chain(send).try_for_each(|handle| match set_pipe_size(handle, size) {
-                    // An end of a socketpair.
-                    Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => set_socket_size(handle, size),
-                    done => done,
-                })
+                let mut kept = None;
+                for handle in receive.iter().chain(send) {
+                    kept = kept.or(match set_pipe_size(handle, size) {
+                        // An end of a socketpair.
+                        Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => {
+                            set_socket_size(handle, size).map(|()| None)
+                        }
+                        done => done,
+                    }?);
+                }
+                Ok(kept)
             }
         }
     }
@@ -289,14 +293,24 @@ fn set_socket_size(socket: &OwnedFd, size: usize) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_recv_buffer_size(socket, size)?)
 }
 
+/// Has a pipe hold `size` bytes. The kernel may refuse that for reasons that are not the user's mistake: the pipe goes on
+/// with the size that it has, and the answer is a sentence about it.
 #[cfg(target_os = "linux")]
-pub(super) fn set_pipe_size(pipe: impl AsFd, size: usize) -> io::Result<()> {
-    Ok(rustix::pipe::fcntl_setpipe_size(pipe, size).map(drop)?)
+pub(super) fn set_pipe_size(pipe: impl AsFd, size: usize) -> io::Result<Option<String>> {
+    let why = match rustix::pipe::fcntl_setpipe_size(&pipe, size) {
+        Ok(_) => return Ok(None),
+        // fcntl(2), F_SETPIPE_SZ.
+        Err(Errno::BUSY) => "it holds more data than that",
+        Err(Errno::PERM) => "this user may not have that much (fs.pipe-max-size, fs.pipe-user-pages-soft)",
+        Err(error) => return Err(error.into()),
+    };
+    let has = rustix::pipe::fcntl_getpipe_size(&pipe)?;
+    Ok(Some(format!("could not set the pipe's buffer to {size} bytes, it stays at {has}: {why}")))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn set_pipe_size(_: impl AsFd, _: usize) -> io::Result<()> {
-    Ok(())
+pub(super) fn set_pipe_size(_: impl AsFd, _: usize) -> io::Result<Option<String>> {
+    Ok(None)
 }
 
 #[cfg(target_os = "linux")]

@@ -26,7 +26,7 @@ use super::sink::Sink;
 use super::source::Source;
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::os::OneWay;
+use crate::os::{BufferSize, OneWay};
 
 /// The number of a handle that a child is to inherit, once there is a pipe behind it. It has the same number
 /// in the child.
@@ -41,16 +41,16 @@ impl HandleId {
 
     /// Makes the pipe that the child reads through this handle. It ends when `over` is given, whoever else
     /// still holds the handle.
-    pub(crate) fn child_reads(&mut self, over: Arc<Wake>, size: Option<usize>) -> io::Result<Sink> {
-        let (ours, childs) = pair(true, size)?;
+    pub(crate) fn child_reads(&mut self, over: Arc<Wake>, size: Option<BufferSize<'_>>) -> io::Result<Sink> {
+        let (ours, childs) = pair(true, size.map(|(size, _)| size))?;
         self.0 = Some(childs);
         Ok(Sink::to_child(ours, over))
     }
 
     /// Makes the pipe that the child writes through this handle. Once `over` is given, it ends when all
     /// that is in it has been taken.
-    pub(crate) fn child_writes(&mut self, over: Arc<Wake>, size: Option<usize>) -> io::Result<Source> {
-        let (ours, childs) = pair(false, size)?;
+    pub(crate) fn child_writes(&mut self, over: Arc<Wake>, size: Option<BufferSize<'_>>) -> io::Result<Source> {
+        let (ours, childs) = pair(false, size.map(|(size, _)| size))?;
         self.0 = Some(childs);
         Ok(Source::from_child(ours, over))
     }

@@ -82,9 +82,9 @@ impl Stream {
     ///
     /// # Errors
     /// `Unsupported` for everybody else.
-    pub(crate) fn set_buffer_size(&self, _: usize) -> io::Result<()> {
+    pub(crate) fn set_buffer_size(&self, _: usize) -> io::Result<Option<String>> {
         match self {
-            Stream::Pipe(pipe) if pipe.is_served() => Ok(()),
+            Stream::Pipe(pipe) if pipe.is_served() => Ok(None),
             Stream::Pipe(_) | Stream::Handles { .. } => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "on Windows the side that makes a pipe decides about its buffers: leave '--buffer-size' out",
