@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use std::thread;
 
@@ -110,15 +110,13 @@ fn a_server_outlives_its_writers_without_a_busy_loop() {
 fn a_server_gives_to_one_reader_after_another() {
     let scratch = Scratch::new();
     let mut server = scratch.serving(["-k", "-d", "out", "fifo:x"], crate::harness::Starter::open_stdin);
-    for round in ["one\n", "two\n"] {
+    for (number, round) in [(1, "one\n"), (2, "two\n")] {
         let reader = scratch.program("head", ["-n1", "x"]).start();
-        server.says("connected");
+        until("a reader", || server.said().matches("connected").count() == number);
         server.write(round);
         reader.end().ok().out(round);
-        until("its reader to be missed", || {
-            let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-            OpenOptions::new().write(true).custom_flags(flags).open(scratch.path("x")).is_err()
-        });
+        // Until the server has closed its end, the next reader would get the end of this session.
+        until("its reader to be missed", || server.said().matches("closed: sent").count() == number);
     }
     server.close_stdin();
     scratch.program("cat", ["x"]).run("").ok().out("");
