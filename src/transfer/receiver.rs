@@ -18,6 +18,8 @@ pub(crate) struct Receiver {
     channel: Channel,
     /// Can files be handed over themselves?
     hands_files: bool,
+    /// Why the sender could not be told of the last item, which is safe.
+    untold: Option<Trouble>,
 }
 
 /// Who is told what comes.
@@ -31,7 +33,7 @@ pub(crate) struct Onlooker<'a> {
 impl Receiver {
     /// Over a channel on which both have said hello, and whether they can hand files over.
     pub(crate) fn new(channel: Channel, hands_files: bool) -> Self {
-        Receiver { channel, hands_files }
+        Receiver { channel, hands_files, untold: None }
     }
 
     /// Receives the next item, the so many-th, to `destination`; nothing where there are no more. The sender is told
@@ -43,6 +45,9 @@ impl Receiver {
         is_enough: bool,
         onlooker: &Onlooker<'_>,
     ) -> Result<Option<Arrived>, Trouble> {
+        if let Some(trouble) = self.untold.take() {
+            return Err(trouble);
+        }
         let received = self.receive(destination, number, onlooker);
         let answer = match &received {
             Ok(None) => return Ok(None),
@@ -53,11 +58,19 @@ impl Receiver {
                 None => return received,
             },
         };
-        if self.channel.speaks() {
-            // The sender may have gone. What it sent is there all the same.
-            let _ = self.channel.say_record(Record::Answer, &answer.bytes());
+        if !self.channel.speaks() {
+            return received;
         }
-        received
+        match (received, self.channel.say_record(Record::Answer, &answer.bytes())) {
+            // The sender disconnected. The item is safe all the same, but no other one can follow.
+            (Ok(arrived), Err(trouble @ (Trouble::Gone | Trouble::Reset))) => {
+                self.untold = Some(trouble);
+                Ok(arrived)
+            }
+            // The sender still waits for this answer: only the end of the connection tells it that none comes.
+            (Ok(_), Err(trouble)) => Err(trouble),
+            (received, _) => received,
+        }
     }
 
     fn receive(

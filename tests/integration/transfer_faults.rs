@@ -261,6 +261,24 @@ fn tampered(scratch: &Scratch, call: &str, how: &str) -> Side {
     side
 }
 
+/// A receiver that cannot send its answer must not wait for the sender, which waits for the answer.
+#[test]
+fn an_answer_that_cannot_be_sent_ends_both_sides() {
+    for (error, line) in [
+        ("EPIPE", "the sender has gone"),
+        ("ECONNRESET", "the sender has gone"),
+        ("ENOBUFS", "could not send"),
+        ("ENOMEM", "could not send"),
+    ] {
+        let scratch = Scratch::new();
+        // The first sendto is the hello.
+        let receiver = tampered(&scratch, "sendto", &format!("error={error}:when=2"));
+        scratch.pipetool(["send", "./x", "-t", "hi"]).run("").code(1).one_line(&["the receiver has gone"]);
+        receiver.end().code(1).one_line(&[line]);
+        assert!(!scratch.path("x").exists());
+    }
+}
+
 /// On one machine the receiver gets the file itself, and the kernel copies it.
 #[test]
 fn a_file_that_is_handed_over() {
