@@ -51,6 +51,11 @@ impl Exit {
         }
     }
 
+    /// How pipetool ends when all that was left to do is done, and whether an earlier session failed.
+    pub(crate) fn done_unless(has_failed: bool) -> Exit {
+        if has_failed { Exit::Failed } else { Exit::Done }
+    }
+
     /// Ends the program. Everything that cleans up on drop has to be gone by now.
     pub(crate) fn leave(self) -> ExitCode {
         if self == Exit::StdoutClosed {

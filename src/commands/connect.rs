@@ -91,6 +91,7 @@ impl Connect {
         sessions: &Sessions<'_>,
     ) -> Result<Exit> {
         let (mut seek, mut pause) = (first, COMING_BACK.0);
+        let mut has_failed = false;
         loop {
             let Some(pipe) = self.find(seek, program.is_none().then_some(local))? else {
                 return Ok(Exit::StdoutClosed);
@@ -98,7 +99,7 @@ impl Connect {
             let connected = Instant::now();
             let ended = match program {
                 Some(program) => run_for(program, pipe),
-                None => self.hold(local, pipe, sessions)?,
+                None => self.hold(local, pipe, sessions, &mut has_failed)?,
             };
             if let Some(exit) = ended {
                 return Ok(exit);
@@ -114,22 +115,35 @@ impl Connect {
         }
     }
 
-    /// A connection of many: how that ends us, if it does.
-    fn hold(&self, local: &mut Local, pipe: PipeStream, sessions: &Sessions<'_>) -> Result<Option<Exit>> {
+    /// A connection of many: how that ends us, if it does. What a session lost makes the exit code 1, whatever later
+    /// sessions deliver.
+    fn hold(
+        &self,
+        local: &mut Local,
+        pipe: PipeStream,
+        sessions: &Sessions<'_>,
+        has_failed: &mut bool,
+    ) -> Result<Option<Exit>> {
         let is_one_way = !pipe.direction.receives();
         let held = sessions.hold(local, pipe, &self.options.rules(true));
         let has_said_all = local.has_said_all();
+        let held = match held {
+            Err(error) if !is_fatal(&error) => {
+                exit::say(&error);
+                *has_failed = true;
+                Ok(Session::Over)
+            }
+            held => held,
+        };
         match held {
             Ok(Session::StdoutClosed) => Ok(Some(Exit::StdoutClosed)),
             // There is nothing to come back for; or somebody has typed Ctrl-D.
-            Ok(Session::QuitAfter) if has_said_all => Ok(Some(Exit::Done)),
-            Ok(_) if has_said_all && (is_one_way || local.kind == LocalKind::Terminal) => Ok(Some(Exit::Done)),
-            Err(error) if is_fatal(&error) => Err(error),
-            Err(error) => {
-                exit::say(&error);
-                Ok(None)
+            Ok(Session::QuitAfter) if has_said_all => Ok(Some(Exit::done_unless(*has_failed))),
+            Ok(_) if has_said_all && (is_one_way || local.kind == LocalKind::Terminal) => {
+                Ok(Some(Exit::done_unless(*has_failed)))
             }
             Ok(_) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::bridge::Finish;
 use crate::dump::Dump;
 use crate::exit::Exit;
 use crate::framing::{Form, Framing};
-use crate::hub::{Event, Hears, Hub, OnSlow, Terms, Totals, Wire};
+use crate::hub::{Event, Hears, Hub, OnSlow, Over, Terms, Totals, Wire};
 use crate::os::{self, Mode, Sink, Source};
 use crate::pipe::Listener;
 use crate::progress::{Bar, Moving, Subject};
@@ -98,7 +98,7 @@ impl HubOptions {
         }
     }
 
-    /// Serves all clients until nobody reads stdout, or a signal ends us.
+    /// Serves all clients until the hub is over or a signal ends pipetool.
     pub(crate) fn run(
         &self,
         pipe: &PipeOptions,
@@ -129,8 +129,9 @@ impl HubOptions {
         teller.tell_of_log();
         match ended {
             Err(failure) => Err(in_words(failure, pipe)),
-            Ok(()) if teller.log_failed.get() => Ok(Exit::Failed),
-            Ok(()) => Ok(Exit::StdoutClosed),
+            Ok(_) if teller.log_failed.get() => Ok(Exit::Failed),
+            Ok(Over::AllDelivered) => Ok(Exit::Done),
+            Ok(Over::StdoutClosed) => Ok(Exit::StdoutClosed),
         }
     }
 }

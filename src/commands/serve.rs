@@ -127,17 +127,23 @@ impl Serve {
 
     fn one_after_another(&self, listener: &Listener, sessions: &Sessions<'_>, wake: &Wake) -> Result<Exit> {
         let mut local = stdio::open();
+        let mut has_failed = false;
         while let Waited::Found(pipe) = self.accept(listener, wake, local.sink.as_ref())? {
             let rules = Rules { time_limit: self.time_limit(), ..self.options.rules(true) };
-            let has_readers_only = listener.is_fifo() && pipe.direction == Direction::Out;
+            let is_one_way = pipe.direction == Direction::Out;
             match sessions.hold(&mut local, pipe, &rules) {
                 Ok(Session::StdoutClosed) => break,
                 Err(error) if is_fatal(&error) || listener.is_fifo() => return Err(error),
                 // One client's trouble is said, and is not the next one's.
-                Err(error) => exit::say(&error),
-                // Who still has the FIFO open would be a reader again at once, and for ever.
-                Ok(_) if has_readers_only && local.has_said_all() => return Ok(Exit::Done),
+                Err(error) => {
+                    exit::say(&error);
+                    has_failed = true;
+                }
                 Ok(_) => {}
+            }
+            // A later client could get nothing and send nothing.
+            if is_one_way && local.has_said_all() {
+                return Ok(Exit::done_unless(has_failed));
             }
         }
         Ok(Exit::StdoutClosed)

@@ -7,7 +7,7 @@
 //! | what happens | then |
 //! | --- | --- |
 //! | nobody is connected | stdin is left alone: what it brings is for the first who comes |
-//! | stdin ends | each client gets a finish behind what waits for it, later ones at once; in a relay nothing, for the others go on talking |
+//! | stdin ends | each client gets a finish behind what waits for it, later ones at once; in a relay nothing, for the others go on talking. With `-d out` the hub is over when the last client has left |
 //! | a client finishes | it goes on receiving |
 //! | a client has gone | what it said is still taken, then it is forgotten |
 //! | a client reads no more | it goes on being heard |
@@ -120,6 +120,15 @@ pub(crate) enum Event<'a> {
         number: u64,
         messages: u64,
     },
+}
+
+/// Why a hub ended, where nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// All of stdin is delivered, and clients cannot send anything.
+    AllDelivered,
+    /// Nobody reads our stdout any more.
+    StdoutClosed,
 }
 
 /// What ends a hub.

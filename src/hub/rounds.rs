@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Why};
 use super::crowd::Crowd;
 use super::desk::Desk;
-use super::{Event, Failure, Terms, Totals};
+use super::{Event, Failure, Over, Terms, Totals};
 use crate::dump::Dump;
 use crate::os::{Lookout, News, Sink, Source, Wish};
 use crate::pipe::Listener;
@@ -70,16 +70,19 @@ impl<'a> Hub<'a> {
         }
     }
 
-    /// Goes on until nobody reads stdout any more.
+    /// Serves until nobody reads stdout any more or, where clients cannot send anything, until all of stdin is delivered.
     ///
     /// # Errors
     /// What no hub could go on with. A client's trouble is told, and is its own.
-    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self) -> Result<Over, Failure> {
         loop {
             self.part();
+            if self.is_all_delivered() {
+                return Ok(Over::AllDelivered);
+            }
             let round = self.look().map_err(Failure::Wait)?;
             if round.stdout.closed || !self.write(&round).map_err(Failure::Stdout)? {
-                return Ok(());
+                return Ok(Over::StdoutClosed);
             }
             self.attend(&round.clients);
             if round.stdin {
@@ -90,6 +93,11 @@ impl<'a> Hub<'a> {
             }
             self.check_wait()?;
         }
+    }
+
+    /// Has stdin ended, have all clients left, and can no client send anything?
+    fn is_all_delivered(&self) -> bool {
+        self.desk.source.is_none() && self.clients.is_empty() && !self.terms.direction.receives()
     }
 
     /// Has there been nobody for too long? Who is at the door is somebody.

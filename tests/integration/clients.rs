@@ -194,3 +194,35 @@ fn one_after_another_nobody_keeps_the_next_waiting() {
     server.prints("a word;");
     until("the first to be let go", || (&listener).read(&mut [0; 10]).is_ok_and(|read| read == 0));
 }
+
+/// Both sides that only send end once all is sent. What an earlier session lost makes the exit code 1.
+#[cfg(unix)] // a peer that resets the connection
+#[test]
+fn what_an_earlier_session_lost_is_not_forgotten() {
+    let scratch = Scratch::new();
+    let listener = UnixListener::bind(scratch.path("x")).unwrap();
+    let mut client = scratch.pipetool(["connect", "-k", "-d", "out", "./x"]).open_stdin().start();
+    client.write("line1\n");
+    let (mut peer, _) = listener.accept().unwrap();
+    Read::read_exact(&mut peer, &mut [0]).unwrap();
+    fs::remove_file(scratch.path("x")).unwrap();
+    drop((peer, listener));
+    client.says("could not");
+    let server = scratch.server(["-d", "in", "./x"]);
+    client.write("line2\n");
+    server.prints("line2\n");
+    client.end_after_stdin().code(1);
+    server.end().ok().out("line2\n");
+
+    let mut server = scratch.serving(["-k", "-d", "out", "./y"], Starter::open_stdin);
+    let mut peer = std::os::unix::net::UnixStream::connect(scratch.path("y")).unwrap();
+    server.write("line1\n");
+    Read::read_exact(&mut peer, &mut [0]).unwrap();
+    drop(peer);
+    server.says("could not");
+    let client = scratch.pipetool(["connect", "-d", "in", "./y"]).start();
+    server.write("line2\n");
+    client.prints("line2\n");
+    server.end_after_stdin().code(1);
+    client.end().ok().out("line2\n");
+}

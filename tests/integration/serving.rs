@@ -205,3 +205,19 @@ fn buffer_size_is_the_kernels() {
     until("the buffer to be full", || arrived() > 8_000 && is_asleep(server.child.id()));
     assert!(arrived() <= 32 * 1024, "{}", arrived());
 }
+
+/// A server that only sends has nothing to do once all of its input is delivered.
+#[test]
+fn a_server_that_only_sends_ends_when_all_is_delivered() {
+    let scratch = Scratch::new();
+    for options in [&["-k"][..], &["-k", "--hub"]] {
+        let mut server = scratch.serving([options, &["-d", "out", "x"]].concat(), Starter::open_stdin);
+        let first = scratch.pipetool(["connect", "-d", "in", "x"]).start();
+        server.write("hello\n");
+        first.prints("hello\n");
+        server.close_stdin();
+        first.end().ok().out("hello\n");
+        server.end().ok();
+    }
+    assert!(scratch.files().is_empty());
+}
